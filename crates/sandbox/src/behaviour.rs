@@ -1,0 +1,137 @@
+//! How the modelled services behave where their documentation leaves a choice.
+
+use serde::{Deserialize, Serialize};
+
+/// Switches and durations. The defaults are the best guess; tests try the other side too.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Behaviour {
+    /// How long things take.
+    pub timings: Timings,
+    /// A removed member stays listed for a while, a new source is listed late, and guards outlive
+    /// their reason.
+    pub eventually_consistent: bool,
+    /// Detaching a member that has no instance never settles.
+    pub headless_detach_settles: bool,
+    /// A reader member without instances may be deleted while it is still a member.
+    pub headless_member_may_be_deleted: bool,
+    /// A second removal is accepted while the first is under way; refused with
+    /// `InvalidDBClusterStateFault` otherwise.
+    pub second_removal_accepted: bool,
+    /// Removing the writer before the other members is refused with `InvalidParameterValue`;
+    /// with `InvalidGlobalClusterStateFault` otherwise.
+    pub writer_removal_is_invalid_parameter: bool,
+    /// The last writer shows `modifying` while it is being removed.
+    pub writer_removal_modifies: bool,
+    /// Performance Insights and monitoring given when a cluster joins are silently dropped.
+    pub joining_drops_insights: bool,
+    /// An available cluster shows `backing-up` once a day in its backup window.
+    pub backs_up_daily: bool,
+    /// Deleting a cluster or an instance that is already being deleted is refused.
+    pub second_deletion_refused: bool,
+    /// A failed-over global cluster leaves a system snapshot of the former writer.
+    pub failover_takes_snapshot: bool,
+    /// Time between a row's acknowledgement and its arrival in another Region, in milliseconds.
+    pub replication_lag_ms: i64,
+}
+
+impl Default for Behaviour {
+    fn default() -> Self {
+        Self {
+            timings: Timings::default(),
+            eventually_consistent: true,
+            headless_detach_settles: false,
+            headless_member_may_be_deleted: false,
+            second_removal_accepted: false,
+            writer_removal_is_invalid_parameter: true,
+            writer_removal_modifies: false,
+            joining_drops_insights: true,
+            backs_up_daily: true,
+            second_deletion_refused: true,
+            failover_takes_snapshot: true,
+            replication_lag_ms: 80,
+        }
+    }
+}
+
+/// Durations in virtual seconds; each is jittered by ±`jitter`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Timings {
+    /// Part by which a duration may be shorter or longer.
+    pub jitter: f64,
+    /// A cluster from `creating` to `available`.
+    pub create_cluster_s: f64,
+    /// What copying the volume adds when it joins a global cluster.
+    pub join_extra_s: f64,
+    /// From an available joined cluster to `connected`.
+    pub connect_s: f64,
+    /// An instance from `creating` to `available`.
+    pub create_instance_s: f64,
+    /// An instance from `deleting` to gone.
+    pub delete_instance_s: f64,
+    /// A cluster from `deleting` to gone.
+    pub delete_cluster_s: f64,
+    /// A final snapshot from `creating` to `available`.
+    pub snapshot_s: f64,
+    /// How long a removed member is still listed.
+    pub removed_still_listed_s: f64,
+    /// How long a detached reader is `promoting`.
+    pub promote_s: f64,
+    /// A global cluster from `creating` to `available`.
+    pub create_global_s: f64,
+    /// How long a source is not yet listed after its global cluster is made.
+    pub source_listed_s: f64,
+    /// A global cluster from `deleting` to gone.
+    pub delete_global_s: f64,
+    /// How long a removed member's deletion is refused after it is no longer listed.
+    pub part_of_global_s: f64,
+    /// How long a global cluster "is not empty" after its last member is no longer listed.
+    pub not_empty_s: f64,
+    /// A modification.
+    pub modify_s: f64,
+    /// A failover between instances of a cluster.
+    pub fail_over_instance_s: f64,
+    /// A switchover.
+    pub switchover_s: f64,
+    /// How long another switchover is refused after one.
+    pub replication_setup_s: f64,
+    /// A failover with data loss.
+    pub failover_s: f64,
+    /// How long the former writer is rebuilt after one.
+    pub resync_s: f64,
+    /// A daily backup.
+    pub backup_s: f64,
+    /// A role from `PENDING` to `ACTIVE`, an endpoint from `creating` to `available`.
+    pub attach_s: f64,
+}
+
+impl Default for Timings {
+    fn default() -> Self {
+        Self {
+            jitter: 0.3,
+            create_cluster_s: 120.0,
+            join_extra_s: 180.0,
+            connect_s: 20.0,
+            create_instance_s: 420.0,
+            delete_instance_s: 300.0,
+            delete_cluster_s: 90.0,
+            snapshot_s: 120.0,
+            removed_still_listed_s: 45.0,
+            promote_s: 60.0,
+            create_global_s: 15.0,
+            source_listed_s: 45.0,
+            delete_global_s: 20.0,
+            part_of_global_s: 15.0,
+            not_empty_s: 30.0,
+            modify_s: 20.0,
+            fail_over_instance_s: 30.0,
+            switchover_s: 120.0,
+            replication_setup_s: 300.0,
+            failover_s: 180.0,
+            resync_s: 900.0,
+            backup_s: 120.0,
+            attach_s: 10.0,
+        }
+    }
+}

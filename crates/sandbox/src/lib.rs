@@ -1,0 +1,148 @@
+//! Two AWS Regions in a process: RDS, EC2, Route 53 and CloudWatch on the real wire protocol.
+//!
+//! A [`World`] holds everything there is and moves by discrete events on a virtual clock; it knows
+//! no threads and no real time. A [`Sandbox`] is the handle on it: an unchanged AWS SDK talks to it
+//! through [`Sandbox::http_client`], or any other client through [`Sandbox::handle`].
+//!
+//! ```
+//! use std::sync::Arc;
+//! use failback_sandbox::{Sandbox, WorldSpec};
+//!
+//! let clock = Arc::new(|| 1_767_225_600_000_i64);
+//! let sandbox = Sandbox::new(&WorldSpec::workshop(), 7, clock).expect("the shipped world");
+//! assert!(sandbox.measured().moments_with_two_writable_clusters.is_empty());
+//! ```
+
+pub mod behaviour;
+pub mod client;
+pub mod dns;
+pub mod fault;
+pub mod measure;
+pub mod metrics;
+pub mod network;
+pub mod rds;
+pub mod rows;
+pub mod spec;
+pub mod wire;
+pub mod workload;
+pub mod world;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+
+pub use behaviour::{Behaviour, Timings};
+pub use fault::{Fault, Verb};
+pub use measure::{Gap, Measured, SplitMoment};
+pub use spec::{ClientLocation, SpecError, WorldSpec};
+pub use world::{
+    Call, ClusterName, EndpointKind, EndpointTarget, Event, Outcome, World, WriteRefused,
+};
+
+/// Says what time it is, in epoch milliseconds. It must not go back.
+pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
+
+/// A handle on a world; clones share it.
+#[derive(Clone)]
+pub struct Sandbox {
+    world: Arc<Mutex<World>>,
+    clock: Clock,
+}
+
+impl fmt::Debug for Sandbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sandbox").finish_non_exhaustive()
+    }
+}
+
+impl Sandbox {
+    /// Builds the world that a spec describes. The seed decides all that is left to chance.
+    ///
+    /// # Errors
+    /// [`SpecError`] when the spec contradicts itself.
+    pub fn new(spec: &WorldSpec, seed: u64, now_ms: Clock) -> Result<Self, SpecError> {
+        let world = World::new(spec, seed, now_ms())?;
+        Ok(Self { world: Arc::new(Mutex::new(world)), clock: now_ms })
+    }
+
+    /// What the AWS SDK sends its requests through. Calls take no virtual time.
+    #[must_use]
+    pub fn http_client(&self) -> SharedHttpClient {
+        client::http_client(self.clone())
+    }
+
+    /// Carries out one HTTP request.
+    pub fn handle(
+        &self,
+        method: &str,
+        uri: &str,
+        headers: impl IntoIterator<Item = (String, String)>,
+        body: Vec<u8>,
+    ) -> Outcome {
+        match wire::Request::parse(method, uri, headers, body) {
+            Ok(request) => self.present().handle(&request),
+            Err(error) => Outcome::Answered(wire::error_response("rds", &error, "unsigned")),
+        }
+    }
+
+    /// Lets happen all that is due by now.
+    pub fn advance(&self) {
+        drop(self.present());
+    }
+
+    /// Looks at the world as it is now.
+    pub fn with_world<T>(&self, look: impl FnOnce(&World) -> T) -> T {
+        look(&self.present())
+    }
+
+    /// Changes the world by hand, as an operator or an accident would.
+    pub fn change_world<T>(&self, change: impl FnOnce(&mut World) -> T) -> T {
+        let mut world = self.present();
+        let result = change(&mut world);
+        world.observe();
+        result
+    }
+
+    /// What was measured since the start.
+    #[must_use]
+    pub fn measured(&self) -> Measured {
+        self.present().measured()
+    }
+
+    /// Every call so far, or since they were last taken.
+    #[must_use]
+    pub fn calls(&self) -> Vec<Call> {
+        self.present().calls.clone()
+    }
+
+    /// Takes the calls out of the record.
+    #[must_use]
+    pub fn take_calls(&self) -> Vec<Call> {
+        std::mem::take(&mut self.present().calls)
+    }
+
+    /// What a mutation may change, in a form that is equal exactly when nothing was changed.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        self.present().fingerprint()
+    }
+
+    /// Arms a fault.
+    pub fn inject(&self, fault: Fault) {
+        self.present().faults.arm(fault);
+    }
+
+    /// Chooses how the services behave where their documentation leaves a choice.
+    pub fn set_behaviour(&self, behaviour: Behaviour) {
+        self.present().behaviour = behaviour;
+    }
+
+    fn present(&self) -> MutexGuard<'_, World> {
+        // A test that panicked while it looked has not left the world half changed.
+        let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
+        let now_ms = (self.clock)();
+        world.advance_to(now_ms);
+        world
+    }
+}

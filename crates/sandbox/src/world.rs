@@ -1,0 +1,537 @@
+//! Everything there is, and the clock that moves it.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+use serde::{Deserialize, Serialize};
+
+use crate::behaviour::Behaviour;
+use crate::dns::Dns;
+use crate::fault::{Faults, Verb};
+use crate::measure::SplitMoment;
+use crate::network::{Connection, Flow, Network};
+use crate::rds::Rds;
+use crate::rds::event::RdsEvent;
+use crate::rows::{LagSample, Row, RowId, Rows};
+use crate::spec::{SpecError, WorldSpec};
+use crate::wire::{AwsError, Request, Response, error_response};
+use crate::workload::{self, Workload};
+use crate::{dns, metrics, network, rds};
+
+/// How many earlier states are kept for stale reads.
+const HISTORY_LEN: usize = 256;
+/// Farther than any run gets: when a stuck step would end.
+const NEVER_MS: i64 = 1 << 52;
+
+/// Something that happens by itself, later.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// A status of RDS moves on.
+    Rds(RdsEvent),
+    /// A client's turn; the token is the workload's own.
+    Workload(u64),
+}
+
+/// One call, as CloudTrail would have it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Call {
+    /// When, in epoch milliseconds.
+    pub at_ms: i64,
+    /// `rds`, `ec2`, `route53` or `cloudwatch`.
+    pub service: String,
+    /// Region it was signed for.
+    pub region: String,
+    /// The operation.
+    pub operation: String,
+    /// True unless it only reads.
+    pub mutating: bool,
+    /// What it was about, as far as the request says.
+    pub resource: String,
+    /// The code it was refused with; `LostReply` and `LostRequest` when the connection broke.
+    pub error: Option<String>,
+}
+
+/// What a call came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// An answer, good or bad.
+    Answered(Response),
+    /// The connection broke before one arrived.
+    ConnectionBroken,
+}
+
+/// The cluster behind an endpoint's host name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndpointTarget {
+    /// Its Region.
+    pub region: String,
+    /// Its identifier.
+    pub cluster_id: String,
+    /// Which of its endpoints.
+    pub kind: EndpointKind,
+}
+
+/// Which endpoint of a cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EndpointKind {
+    /// Leads to the writer instance.
+    Writer,
+    /// Leads to the readers, or to the writer when there are none.
+    Reader,
+}
+
+/// Why a row was not acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum WriteRefused {
+    /// There is no such cluster.
+    #[error("no such cluster")]
+    NoSuchCluster,
+    /// It does not serve: no instance does, or its status says so.
+    #[error("the cluster does not serve")]
+    NotServing,
+    /// It serves reads only: a reader of a global cluster.
+    #[error("the cluster is read-only")]
+    ReadOnly,
+}
+
+/// A cluster that clients can write to.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ClusterName {
+    /// Its Region.
+    pub region: String,
+    /// Its identifier.
+    pub cluster_id: String,
+}
+
+/// How the steps begun by the call in hand go on.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Pace {
+    Normal,
+    Stuck,
+    Slow(f64),
+    Fail(String),
+}
+
+/// Two or more Regions.
+#[derive(Debug)]
+pub struct World {
+    /// Epoch milliseconds.
+    pub now_ms: i64,
+    /// When it began.
+    pub started_ms: i64,
+    /// Twelve digits.
+    pub account: String,
+    /// What all chance comes from.
+    pub seed: u64,
+    /// Switches for what AWS's documentation leaves open.
+    pub behaviour: Behaviour,
+    /// Clusters, instances, global clusters and what belongs to them.
+    pub rds: Rds,
+    /// The data in the clusters.
+    pub rows: Rows,
+    /// VPCs, subnets, ACLs and security groups.
+    pub network: Network,
+    /// Hosted zones.
+    pub dns: Dns,
+    /// Clients.
+    pub workload: Workload,
+    /// Every call so far.
+    pub calls: Vec<Call>,
+    /// What will go wrong.
+    pub faults: Faults,
+    /// When clients could write to more than one cluster.
+    pub split: Vec<SplitMoment>,
+    pub(crate) pace: Pace,
+    rng: SmallRng,
+    queue: BTreeMap<(i64, u64), Event>,
+    sequence: u64,
+    requests: u64,
+    history: VecDeque<(i64, Rds)>,
+}
+
+impl World {
+    /// Builds what the spec describes.
+    ///
+    /// # Errors
+    /// [`SpecError`] when something refers to what is not there.
+    pub fn new(spec: &WorldSpec, seed: u64, now_ms: i64) -> Result<Self, SpecError> {
+        let behaviour = Behaviour::default();
+        let (rds, rows) = rds::build::build(spec, seed, now_ms)?;
+        let zones = rds::build::name_endpoints(&rds, &spec.hosted_zones)?;
+        let mut world = Self {
+            now_ms,
+            started_ms: now_ms,
+            account: spec.account.clone(),
+            seed,
+            network: Network::build(&spec.regions)?,
+            dns: Dns::build(&zones)?,
+            workload: Workload::build(&spec.clients, seed)?,
+            behaviour,
+            rds,
+            rows,
+            calls: Vec::new(),
+            faults: Faults::default(),
+            split: Vec::new(),
+            pace: Pace::Normal,
+            rng: SmallRng::seed_from_u64(seed),
+            queue: BTreeMap::new(),
+            sequence: 0,
+            requests: 0,
+            history: VecDeque::new(),
+        };
+        rds::build::check(&world, spec)?;
+        rds::build::start(&mut world);
+        workload::start(&mut world);
+        world.observe();
+        Ok(world)
+    }
+
+    /// Applies, in order, all that is due until a moment. The clock never goes back.
+    pub fn advance_to(&mut self, now_ms: i64) {
+        while let Some(entry) = self.queue.first_entry() {
+            if entry.key().0 > now_ms {
+                break;
+            }
+            let ((due_ms, _), event) = entry.remove_entry();
+            self.now_ms = self.now_ms.max(due_ms);
+            match event {
+                Event::Workload(token) => workload::tick(self, token),
+                Event::Rds(event) => {
+                    self.remember();
+                    rds::event::apply(self, event);
+                    self.observe();
+                }
+            }
+        }
+        self.now_ms = self.now_ms.max(now_ms);
+    }
+
+    /// When the next event is due, in epoch milliseconds.
+    #[must_use]
+    pub fn next_event_ms(&self) -> Option<i64> {
+        self.queue.keys().next().map(|(due_ms, _)| *due_ms)
+    }
+
+    /// Lets something happen at a moment.
+    pub fn schedule_at(&mut self, at_ms: i64, event: Event) {
+        self.sequence += 1;
+        self.queue.insert((at_ms, self.sequence), event);
+    }
+
+    /// Draws a duration around `seconds`, in milliseconds. A fault of the call in hand stretches it.
+    pub fn draw_ms(&mut self, seconds: f64) -> i64 {
+        let jitter = self.behaviour.timings.jitter;
+        let factor = 1.0 + jitter * self.rng.random_range(-1.0..=1.0);
+        let factor = match self.pace {
+            Pace::Stuck => return NEVER_MS,
+            Pace::Slow(slower) => factor * slower,
+            Pace::Normal | Pace::Fail(_) => factor,
+        };
+        #[expect(clippy::cast_possible_truncation, reason = "a duration of minutes")]
+        let ms = (seconds * 1_000.0 * factor) as i64;
+        ms.max(0)
+    }
+
+    /// The source of chance.
+    pub fn rng(&mut self) -> &mut SmallRng {
+        &mut self.rng
+    }
+
+    /// Carries out a call.
+    pub fn handle(&mut self, request: &Request) -> Outcome {
+        self.requests += 1;
+        let request_id = self.request_id();
+        let operation = request.operation();
+        let service = service_name(&request.service);
+        let verb = self.faults.meet(service, &operation, &request.region);
+        let (result, error) = self.carry_out(request, &operation, verb.as_ref());
+        self.calls.push(Call {
+            at_ms: self.now_ms,
+            service: service.to_owned(),
+            region: request.region.clone(),
+            mutating: is_mutating(&operation),
+            resource: resource(request),
+            operation,
+            error,
+        });
+        match result {
+            Some(Ok(mut response)) => {
+                let header = ("x-amzn-requestid".to_owned(), request_id);
+                response.headers.push(header);
+                Outcome::Answered(response)
+            }
+            Some(Err(error)) => {
+                Outcome::Answered(error_response(&request.service, &error, &request_id))
+            }
+            None => Outcome::ConnectionBroken,
+        }
+    }
+
+    /// The answer, if one arrives, and the error to record.
+    #[expect(clippy::type_complexity, reason = "used once, just above")]
+    fn carry_out(
+        &mut self,
+        request: &Request,
+        operation: &str,
+        verb: Option<&Verb>,
+    ) -> (Option<Result<Response, AwsError>>, Option<String>) {
+        let refusal = match verb {
+            Some(Verb::Throttle) => Some(AwsError::bad_request("Throttling", "Rate exceeded")),
+            Some(Verb::InternalError) => {
+                Some(AwsError::new(500, "InternalFailure", "An internal error has occurred"))
+            }
+            Some(Verb::Refuse { code, message }) => Some(AwsError::bad_request(code, message)),
+            Some(Verb::LoseRequest) => return (None, Some("LostRequest".to_owned())),
+            _ => None,
+        };
+        if let Some(error) = refusal {
+            let code = error.code.clone();
+            return (Some(Err(error)), Some(code));
+        }
+        let result = match verb {
+            Some(Verb::StaleRead { age_ms }) if !is_mutating(operation) => {
+                self.as_it_was(*age_ms, |world| world.dispatch(request))
+            }
+            _ => {
+                if is_mutating(operation) {
+                    self.remember();
+                }
+                self.pace = match verb {
+                    Some(Verb::Stuck) => Pace::Stuck,
+                    Some(Verb::Slow { factor }) => Pace::Slow(*factor),
+                    Some(Verb::Fail { status }) => Pace::Fail(status.clone()),
+                    _ => Pace::Normal,
+                };
+                let result = self.dispatch(request);
+                self.pace = Pace::Normal;
+                result
+            }
+        };
+        self.observe();
+        let code = result.as_ref().err().map(|error| error.code.clone());
+        if matches!(verb, Some(Verb::LoseReply)) {
+            return (None, Some(code.unwrap_or_else(|| "LostReply".to_owned())));
+        }
+        (Some(result), code)
+    }
+
+    fn dispatch(&mut self, request: &Request) -> Result<Response, AwsError> {
+        match request.service.as_str() {
+            "rds" => rds::handle(self, request),
+            "ec2" => network::handle(self, request),
+            "route53" => dns::handle(self, request),
+            "monitoring" => metrics::handle(self, request),
+            other => Err(AwsError::bad_request(
+                "InvalidAction",
+                format!("The service {other} is not part of this world"),
+            )),
+        }
+    }
+
+    /// The id of the call in hand, the same in every run.
+    #[must_use]
+    pub fn request_id(&self) -> String {
+        format!("00000000-0000-4000-8000-{:012x}", self.requests)
+    }
+
+    /// Answers a read from an earlier state of RDS.
+    fn as_it_was<T>(&mut self, age_ms: i64, read: impl FnOnce(&mut World) -> T) -> T {
+        let then_ms = self.now_ms - age_ms;
+        // A remembered state was replaced at its moment: the first one replaced after `then` is the
+        // one that held at `then`.
+        let earlier = self.history.iter().find(|(until_ms, _)| *until_ms > then_ms);
+        let Some((_, earlier)) = earlier.cloned() else {
+            return read(self);
+        };
+        let present = std::mem::replace(&mut self.rds, earlier);
+        let answer = read(self);
+        self.rds = present;
+        answer
+    }
+
+    fn remember(&mut self) {
+        self.history.push_back((self.now_ms, self.rds.clone()));
+        if self.history.len() > HISTORY_LEN {
+            self.history.pop_front();
+        }
+    }
+
+    /// Notes whether clients can write to more than one cluster at this moment. Called after
+    /// everything that may change it, so that no such moment goes unnoticed.
+    pub fn observe(&mut self) {
+        let clusters = self.writable_clusters();
+        let now_ms = self.now_ms;
+        if let Some(open) = self.split.last_mut().filter(|moment| moment.to_ms.is_none()) {
+            if open.clusters == clusters {
+                return;
+            }
+            open.to_ms = Some(now_ms);
+        }
+        if clusters.len() > 1 {
+            self.split.push(SplitMoment { from_ms: now_ms, to_ms: None, clusters });
+        }
+    }
+
+    /// The clusters that would acknowledge a write of some client at this moment: they serve, stand
+    /// alone or are the writer of their global cluster, and the network lets a client through.
+    #[must_use]
+    pub fn writable_clusters(&self) -> Vec<ClusterName> {
+        self.rds
+            .clusters()
+            .filter(|cluster| self.rds.accepts_writes(cluster) && self.any_client_reaches(cluster))
+            .map(|c| ClusterName { region: c.region.clone(), cluster_id: c.id.clone() })
+            .collect()
+    }
+
+    fn any_client_reaches(&self, cluster: &rds::Cluster) -> bool {
+        let locations = self.workload.locations();
+        let subnets = self.cluster_subnets(&cluster.region, &cluster.id);
+        let port = u16::try_from(cluster.settings.port).unwrap_or_default();
+        locations.is_empty()
+            || locations.iter().any(|client| {
+                let flow = Flow {
+                    region: &cluster.region,
+                    subnets: &subnets,
+                    groups: &cluster.settings.security_groups,
+                    client: client.ip,
+                    port,
+                };
+                self.network.reachable(&flow, Connection::New)
+            })
+    }
+
+    /// The cluster behind a host name that RDS gave out. The global writer endpoint leads to the
+    /// cluster that is the writer now.
+    #[must_use]
+    pub fn resolve_endpoint(&self, host: &str) -> Option<EndpointTarget> {
+        self.rds.resolve_endpoint(host.trim_end_matches('.'))
+    }
+
+    /// Acknowledges a row, unless the cluster cannot. The caller has checked the network.
+    ///
+    /// # Errors
+    /// [`WriteRefused`].
+    pub fn write_row(
+        &mut self,
+        region: &str,
+        cluster_id: &str,
+        client: &str,
+        at_ms: i64,
+    ) -> Result<RowId, WriteRefused> {
+        let cluster = self.rds.cluster(region, cluster_id).ok_or(WriteRefused::NoSuchCluster)?;
+        if !self.rds.serves(cluster) {
+            return Err(WriteRefused::NotServing);
+        }
+        if !self.rds.accepts_writes(cluster) {
+            return Err(WriteRefused::ReadOnly);
+        }
+        let row = Row { at_ms, client: client.to_owned(), cluster: cluster.arn.clone() };
+        let volume = cluster.resource_id.clone();
+        Ok(self.rows.append(&volume, row))
+    }
+
+    /// Reads from a cluster: how many rows it holds at this moment.
+    ///
+    /// # Errors
+    /// [`WriteRefused::NoSuchCluster`] and [`WriteRefused::NotServing`].
+    pub fn read_rows(&mut self, region: &str, cluster_id: &str) -> Result<u64, WriteRefused> {
+        let cluster = self.rds.cluster(region, cluster_id).ok_or(WriteRefused::NoSuchCluster)?;
+        if !self.rds.serves(cluster) {
+            return Err(WriteRefused::NotServing);
+        }
+        let volume = cluster.resource_id.clone();
+        self.rows.catch_up(&volume, self.now_ms);
+        Ok(self.rows.position(&volume))
+    }
+
+    /// The subnets of a cluster's subnet group; none when there is no such cluster.
+    #[must_use]
+    pub fn cluster_subnets(&self, region: &str, cluster_id: &str) -> Vec<String> {
+        self.rds
+            .cluster(region, cluster_id)
+            .and_then(|cluster| {
+                self.rds.regions.get(region)?.subnet_groups.get(&cluster.settings.subnet_group)
+            })
+            .map(|group| group.subnets.clone())
+            .unwrap_or_default()
+    }
+
+    /// The security groups of a cluster; none when there is no such cluster.
+    #[must_use]
+    pub fn cluster_security_groups(&self, region: &str, cluster_id: &str) -> Vec<String> {
+        self.rds
+            .cluster(region, cluster_id)
+            .map(|cluster| cluster.settings.security_groups.clone())
+            .unwrap_or_default()
+    }
+
+    /// The port of a cluster; zero when there is no such cluster.
+    #[must_use]
+    pub fn cluster_port(&self, region: &str, cluster_id: &str) -> u16 {
+        self.rds
+            .cluster(region, cluster_id)
+            .and_then(|cluster| u16::try_from(cluster.settings.port).ok())
+            .unwrap_or_default()
+    }
+
+    /// How far behind a reader was at every full minute of `from_ms..to_ms` at which it replicated.
+    #[must_use]
+    pub fn replication_lag(
+        &self,
+        region: &str,
+        cluster_id: &str,
+        from_ms: i64,
+        to_ms: i64,
+    ) -> Vec<LagSample> {
+        self.rows.lag_history(region, cluster_id, from_ms, to_ms.min(self.now_ms))
+    }
+
+    /// Changes how far a reader falls behind, from now on. A lag grows no faster than the clock.
+    pub fn set_replication_lag(&mut self, region: &str, cluster_id: &str, lag_ms: i64) {
+        if let Some(cluster) = self.rds.cluster(region, cluster_id) {
+            let volume = cluster.resource_id.clone();
+            self.rows.set_lag(&volume, lag_ms, self.now_ms);
+        }
+    }
+
+    /// What a mutation may change, in a form that is equal exactly when nothing was changed. Rows
+    /// are left out: clients write them all the time.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        format!("{:#?}\n{:#?}\n{:#?}", self.rds, self.network, self.dns)
+    }
+}
+
+fn service_name(signing_name: &str) -> &str {
+    if signing_name == "monitoring" { "cloudwatch" } else { signing_name }
+}
+
+fn is_mutating(operation: &str) -> bool {
+    !["Describe", "List", "Get"].iter().any(|verb| operation.starts_with(verb))
+}
+
+/// What a call is about: the first of the parameters that name a thing.
+fn resource(request: &Request) -> String {
+    if request.service == "route53" {
+        return request.path.trim_start_matches("/2013-04-01/").to_owned();
+    }
+    let params = request.params();
+    [
+        "DBClusterSnapshotIdentifier",
+        "DBClusterEndpointIdentifier",
+        "DBInstanceIdentifier",
+        "TargetDbClusterIdentifier",
+        "DbClusterIdentifier",
+        "DBClusterIdentifier",
+        "GlobalClusterIdentifier",
+        "ResourceName",
+        "ResourceArn",
+        "AssociationId",
+        "NetworkAclId",
+    ]
+    .iter()
+    .find_map(|name| params.get(name))
+    .unwrap_or_default()
+    .to_owned()
+}
