@@ -33,6 +33,18 @@ pub struct Behaviour {
     pub failover_takes_snapshot: bool,
     /// Time between a row's acknowledgement and its arrival in another Region, in milliseconds.
     pub replication_lag_ms: i64,
+    /// How long after its time stamp a CloudWatch data point can be read, in milliseconds.
+    pub metric_delay_ms: i64,
+    /// Replication metrics are published under `DBClusterIdentifier` alone as well, and not only
+    /// together with `SourceRegion`.
+    pub metric_without_source_region: bool,
+    /// Replication metrics have no data points at all.
+    pub metric_data_missing: bool,
+    /// Name servers answer with a record's new value while its change is still `PENDING`.
+    pub dns_served_before_sync: bool,
+    /// For how long after a change its hosted zone refuses another one with
+    /// `PriorRequestNotComplete`, in milliseconds.
+    pub dns_busy_ms: i64,
 }
 
 impl Default for Behaviour {
@@ -50,6 +62,11 @@ impl Default for Behaviour {
             second_deletion_refused: true,
             failover_takes_snapshot: true,
             replication_lag_ms: 80,
+            metric_delay_ms: 20_000,
+            metric_without_source_region: false,
+            metric_data_missing: false,
+            dns_served_before_sync: false,
+            dns_busy_ms: 0,
         }
     }
 }
@@ -104,6 +121,8 @@ pub struct Timings {
     pub backup_s: f64,
     /// A role from `PENDING` to `ACTIVE`, an endpoint from `creating` to `available`.
     pub attach_s: f64,
+    /// A change of DNS records from `PENDING` to `INSYNC`; a minute at most.
+    pub dns_sync_s: f64,
 }
 
 impl Default for Timings {
@@ -132,6 +151,7 @@ impl Default for Timings {
             resync_s: 900.0,
             backup_s: 120.0,
             attach_s: 10.0,
+            dns_sync_s: 30.0,
         }
     }
 }
