@@ -1,0 +1,526 @@
+//! Phase 0: what the run will do, or why it must not begin.
+
+mod checks;
+mod stage;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use crate::network;
+use crate::plan::{Decision, EndpointBefore, Expectations, Phase, PhasePlan, Phases, Plan};
+use crate::refusal::Refusal;
+use crate::request::{PointsTo, Request, Side};
+use crate::seen::{ClusterSeen, RegionSeen, Seen};
+use crate::settings::Captured;
+use crate::task::{
+    ClusterRef, DnsRecord, EndpointKind, Fence, Finish, InstancePlan, NetworkTargets, Promote,
+    Protection, Rebuild, Retire,
+};
+use crate::verify::{ClusterExpectation, Expectation, MustBe};
+
+use stage::Stage;
+
+/// Decides what a run does with this topology.
+///
+/// # Errors
+/// Why nothing may be touched; the first reason found.
+pub fn decide(request: &Request, seen: &Seen) -> Result<Plan, Refusal> {
+    let found = stage::find(request, seen)?;
+    checks::all(request, seen, found.stage)?;
+    let draft = Draft::new(request, seen)?;
+    Ok(draft.plan(found))
+}
+
+/// The names and settings that all parts of the plan share.
+struct Draft<'a> {
+    request: &'a Request,
+    seen: &'a Seen,
+    home: ClusterRef,
+    away: ClusterRef,
+    home_restored: ClusterRef,
+    away_restored: ClusterRef,
+    captured_home: Captured,
+    captured_away: Captured,
+    instances_home: Vec<InstancePlan>,
+    instances_away: Vec<InstancePlan>,
+    home_subnets: BTreeMap<String, String>,
+    away_subnets: BTreeMap<String, String>,
+}
+
+impl<'a> Draft<'a> {
+    fn new(request: &'a Request, seen: &'a Seen) -> Result<Self, Refusal> {
+        let reference = |side: &Side, id: &str| ClusterRef {
+            region: side.region.clone(),
+            cluster_id: id.to_owned(),
+            arn: arn_in(seen, &side.region, id),
+        };
+        let captured_home = capture(&request.home, &seen.home, "home.captured")?;
+        let captured_away = capture(&request.away, &seen.away, "away.captured")?;
+        let writer = seen.away.cluster(&request.away.cluster_id);
+        checks::dependencies(&request.home, &seen.home, &captured_home, writer)?;
+        checks::dependencies(&request.away, &seen.away, &captured_away, writer)?;
+        Ok(Self {
+            home: reference(&request.home, &request.home.cluster_id),
+            away: reference(&request.away, &request.away.cluster_id),
+            home_restored: reference(&request.home, &request.home.restored_cluster_id),
+            away_restored: reference(&request.away, &request.away.restored_cluster_id),
+            instances_home: instances(&request.home, "home", &captured_home)?,
+            instances_away: instances(&request.away, "away", &captured_away)?,
+            home_subnets: subnets(&request.home, &seen.home, "home", &captured_home)?,
+            away_subnets: subnets(&request.away, &seen.away, "away", &captured_away)?,
+            captured_home,
+            captured_away,
+            request,
+            seen,
+        })
+    }
+
+    fn plan(self, found: stage::Found) -> Plan {
+        let request = self.request;
+        let (home_rebuild, away_rebuild) = (self.rebuild_home(), self.rebuild_away());
+        let fence_away = self.fence(&request.away, &self.away_subnets);
+        let (writer_names, reader_names) = self.dns();
+        let expect = self.expectations(&fence_away);
+        let complete = found.stage == Stage::Finish && self.is_complete(&expect);
+        let mut reasons = found.reasons;
+        reasons.extend(self.remarks());
+        let decision = if complete {
+            Decision::NothingToDo
+        } else if request.dry_run {
+            Decision::DryRun
+        } else {
+            Decision::Proceed
+        };
+        Plan {
+            decision,
+            reasons,
+            strategy: request.strategy,
+            phases: phases(found.stage, complete),
+            close_home: self.fence(&request.home, &self.home_subnets),
+            retire_home: self.retire(
+                &request.home,
+                &self.home,
+                &self.captured_home,
+                self.seen.membership(&self.home.arn).map(|(g, _)| g.id.clone()),
+                self.seen
+                    .global_cluster(&request.global_clusters.former)
+                    .map(|g| g.id.clone()),
+            ),
+            restore_network: NetworkTargets {
+                region: request.home.region.clone(),
+                targets: self.home_subnets.clone(),
+            },
+            promote: self.promote(&fence_away),
+            cut_over_writer: writer_names,
+            retire_away: self.retire(
+                &request.away,
+                &self.away,
+                &self.captured_away,
+                Some(request.global_clusters.restoring.clone()),
+                Some(request.global_clusters.restoring.clone()),
+            ),
+            cut_over_readers: reader_names,
+            finish: Finish { fence: fence_away.clone(), protection: self.protection() },
+            expect,
+            limits: request.limits.clone(),
+            endpoints_before: self.endpoints_before(),
+            writer_at_the_end: self.home_restored.clone(),
+            rebuild_home: home_rebuild,
+            rebuild_away: away_rebuild,
+            captured_home: self.captured_home,
+            captured_away: self.captured_away,
+        }
+    }
+
+    fn rebuild_home(&self) -> Rebuild {
+        Rebuild {
+            global_cluster_id: self.request.global_clusters.restoring.clone(),
+            source: self.away.clone(),
+            target: self.home_restored.clone(),
+            cluster: self.captured_home.cluster.clone(),
+            instances: self.instances_home.clone(),
+        }
+    }
+
+    fn rebuild_away(&self) -> Rebuild {
+        Rebuild {
+            global_cluster_id: self.request.global_clusters.restored.clone(),
+            source: self.home_restored.clone(),
+            target: self.away_restored.clone(),
+            cluster: self.captured_away.cluster.clone(),
+            instances: self.instances_away.clone(),
+        }
+    }
+
+    fn retire(
+        &self,
+        side: &Side,
+        cluster: &ClusterRef,
+        captured: &Captured,
+        detach_from: Option<String>,
+        delete_global_cluster_id: Option<String>,
+    ) -> Retire {
+        Retire {
+            cluster: cluster.clone(),
+            cluster_resource_id: captured.cluster_resource_id.clone(),
+            detach_from,
+            clear_deletion_protection: self.request.clear_deletion_protection,
+            final_snapshot_id: final_snapshot_id(side, &captured.cluster_resource_id),
+            delete_global_cluster_id,
+        }
+    }
+
+    fn fence(&self, side: &Side, restore: &BTreeMap<String, String>) -> Fence {
+        Fence {
+            region: side.region.clone(),
+            fence_acl_id: side.network.fence_acl_id.clone(),
+            restore: restore.clone(),
+        }
+    }
+
+    fn promote(&self, fence: &Fence) -> Promote {
+        let writer = self
+            .seen
+            .away
+            .cluster(&self.away.cluster_id)
+            .or_else(|| self.seen.home.cluster(&self.home_restored.cluster_id));
+        Promote {
+            global_cluster_id: self.request.global_clusters.restoring.clone(),
+            cluster: self.home_restored.clone(),
+            source: self.away.clone(),
+            fence: fence.clone(),
+            engine: writer.map(|c| c.engine.clone()).unwrap_or_default(),
+            engine_version: writer.map(|c| c.engine_version.clone()).unwrap_or_default(),
+        }
+    }
+
+    /// The names that move with the writer, and those that wait for away.
+    fn dns(&self) -> (Vec<DnsRecord>, Vec<DnsRecord>) {
+        let records = self.request.endpoints.dns.iter().map(|record| {
+            let (cluster, endpoint) = match record.points_to {
+                PointsTo::HomeWriter => (&self.home_restored, EndpointKind::Writer),
+                PointsTo::HomeReader => (&self.home_restored, EndpointKind::Reader),
+                PointsTo::AwayReader => (&self.away_restored, EndpointKind::Reader),
+            };
+            DnsRecord {
+                zone_id: record.zone_id.clone(),
+                name: record.name.trim_end_matches('.').to_owned(),
+                set_identifier: record.set_identifier.clone(),
+                ttl_s: record.ttl_s,
+                region: cluster.region.clone(),
+                cluster_id: cluster.cluster_id.clone(),
+                endpoint,
+            }
+        });
+        records.partition(|r| r.cluster_id == self.home_restored.cluster_id)
+    }
+
+    fn protection(&self) -> Vec<Protection> {
+        [(&self.home_restored, &self.captured_home), (&self.away_restored, &self.captured_away)]
+            .into_iter()
+            .map(|(cluster, captured)| Protection {
+                cluster: cluster.clone(),
+                enabled: captured.cluster.deletion_protection,
+            })
+            .collect()
+    }
+
+    fn expectations(&self, fence_away: &Fence) -> Expectations {
+        let globals = &self.request.global_clusters;
+        let writer_of = |g: &String| MustBe::GlobalWriter { global_cluster_id: g.clone() };
+        let reader_of = |g: &String| MustBe::GlobalReader { global_cluster_id: g.clone() };
+        let fenced = NetworkTargets {
+            region: fence_away.region.clone(),
+            targets: fence_away
+                .restore
+                .keys()
+                .map(|subnet| (subnet.clone(), fence_away.fence_acl_id.clone()))
+                .collect(),
+        };
+        let home_open = NetworkTargets {
+            region: self.home.region.clone(),
+            targets: self.home_subnets.clone(),
+        };
+        let away_open =
+            NetworkTargets { region: self.away.region.clone(), targets: self.away_subnets.clone() };
+        let home_is_writer = (&self.home_restored, MustBe::RegionalWriter);
+        let rebuilt = [
+            (&self.home_restored, writer_of(&globals.restored)),
+            (&self.away_restored, reader_of(&globals.restored)),
+        ];
+        Expectations {
+            home_retired: table(
+                [(&self.home, MustBe::Deleted), (&self.away, MustBe::RegionalWriter)],
+                [],
+            ),
+            network_restored: table([], [home_open]),
+            home_rebuilt: table(
+                [
+                    (&self.home_restored, reader_of(&globals.restoring)),
+                    (&self.away, writer_of(&globals.restoring)),
+                ],
+                [],
+            ),
+            home_promoted: table([home_is_writer.clone()], [fenced.clone()]),
+            away_detached: table(
+                [home_is_writer.clone(), (&self.away, MustBe::RegionalWriter)],
+                [fenced],
+            ),
+            away_retired: table([home_is_writer, (&self.away, MustBe::Deleted)], []),
+            away_rebuilt: table(rebuilt.clone(), []),
+            finished: table(rebuilt, [away_open]),
+        }
+    }
+
+    fn endpoints_before(&self) -> Vec<EndpointBefore> {
+        let clusters = [(&self.seen.home, &self.home), (&self.seen.away, &self.away)];
+        let described = clusters.iter().filter_map(|(side, r)| Some((r, side.cluster(&r.cluster_id)?)));
+        described
+            .flat_map(|(reference, cluster)| {
+                let both = [("writer", &cluster.endpoint), ("reader", &cluster.reader_endpoint)];
+                both.into_iter().filter_map(|(role, endpoint)| {
+                    Some(EndpointBefore {
+                        role: role.to_owned(),
+                        region: reference.region.clone(),
+                        cluster_id: reference.cluster_id.clone(),
+                        endpoint: endpoint.clone()?,
+                    })
+                })
+            })
+            .collect()
+    }
+
+    /// Nothing is left: the final table holds, the names point where they shall, and the global
+    /// cluster in which home caught up is gone.
+    fn is_complete(&self, expect: &Expectations) -> bool {
+        let names_moved = self.request.endpoints.dns.iter().all(|wanted| {
+            let cluster = match wanted.points_to {
+                PointsTo::HomeWriter | PointsTo::HomeReader => {
+                    self.seen.home.cluster(&self.home_restored.cluster_id)
+                }
+                PointsTo::AwayReader => self.seen.away.cluster(&self.away_restored.cluster_id),
+            };
+            let endpoint = cluster.and_then(|c| match wanted.points_to {
+                PointsTo::HomeWriter => c.endpoint.clone(),
+                PointsTo::HomeReader | PointsTo::AwayReader => c.reader_endpoint.clone(),
+            });
+            let name = wanted.name.trim_end_matches('.');
+            let is = |d: &&crate::seen::DnsSeen| {
+                d.zone_id == wanted.zone_id
+                    && d.name.eq_ignore_ascii_case(name)
+                    && d.set_identifier == wanted.set_identifier
+            };
+            endpoint.is_some() && self.seen.dns.iter().find(is).is_some_and(|d| d.value == endpoint)
+        });
+        let caught_up_in = &self.request.global_clusters.restoring;
+        names_moved
+            && self.seen.global_cluster(caught_up_in).is_none()
+            && crate::verify::differences(self.seen, &expect.finished).is_empty()
+    }
+
+    /// What the operator should know although it stops nothing.
+    fn remarks(&self) -> Vec<String> {
+        let mut out = Vec::new();
+        let sides = [
+            (&self.seen.home, &self.home, &self.captured_home, &self.instances_home),
+            (&self.seen.away, &self.away, &self.captured_away, &self.instances_away),
+        ];
+        for (side, reference, captured, rebuilt) in sides {
+            if rebuilt.len() < captured.instances.len() {
+                out.push(format!(
+                    "{} has {} instances and is rebuilt with {}",
+                    reference.cluster_id,
+                    captured.instances.len(),
+                    rebuilt.len()
+                ));
+            }
+            let Some(cluster) = side.cluster(&reference.cluster_id) else { continue };
+            if cluster.pending_modified {
+                out.push(format!(
+                    "{} has modifications that are not applied yet: what is carried over may not \
+                     be what was intended",
+                    cluster.id
+                ));
+            }
+            if cluster.activity_stream {
+                out.push(format!(
+                    "{} has a database activity stream, which must be started again by hand",
+                    cluster.id
+                ));
+            }
+        }
+        out
+    }
+}
+
+fn table<const C: usize, const N: usize>(
+    clusters: [(&ClusterRef, MustBe); C],
+    network: [NetworkTargets; N],
+) -> Expectation {
+    let row = |(cluster, must_be): (&ClusterRef, MustBe)| ClusterExpectation {
+        region: cluster.region.clone(),
+        cluster_id: cluster.cluster_id.clone(),
+        must_be,
+    };
+    Expectation { clusters: clusters.into_iter().map(row).collect(), network: network.into() }
+}
+
+fn phases(stage: Stage, complete: bool) -> Phases {
+    let plan = |phase: Phase| {
+        let (run, why) = if complete {
+            (false, "the failback is complete")
+        } else if phase >= stage.first_phase() {
+            (true, "still to do")
+        } else {
+            (false, "done already: later phases have begun")
+        };
+        PhasePlan { run, why: why.to_owned() }
+    };
+    Phases {
+        retire_home: plan(Phase::RetireHome),
+        restore_network: plan(Phase::RestoreNetwork),
+        rebuild_home: plan(Phase::RebuildHome),
+        bring_writer_home: plan(Phase::BringWriterHome),
+        cut_over_writer: plan(Phase::CutOverWriter),
+        retire_away: plan(Phase::RetireAway),
+        rebuild_away: plan(Phase::RebuildAway),
+        finish: plan(Phase::Finish),
+    }
+}
+
+/// The ARN a cluster of this name has or will have: partition and account come from a cluster
+/// that is there.
+fn arn_in(seen: &Seen, region: &str, cluster_id: &str) -> String {
+    let known = seen.away.clusters.iter().chain(&seen.home.clusters).next();
+    let parts: Vec<&str> = known.map(|c| c.arn.split(':').collect()).unwrap_or_default();
+    let [_, partition, _, _, account, ..] = parts[..] else { return String::new() };
+    format!("arn:{partition}:rds:{region}:{account}:cluster:{cluster_id}")
+}
+
+/// The same for every run that meets the same cluster, different for a later cluster of its name.
+fn final_snapshot_id(side: &Side, resource_id: &str) -> String {
+    let own = || {
+        let resource = resource_id.trim_start_matches("cluster-").to_ascii_lowercase();
+        format!("{}-final-{resource}", side.cluster_id)
+    };
+    side.final_snapshot_id.clone().unwrap_or_else(own)
+}
+
+/// Settings of the cluster that is replaced: as it is seen, as an earlier execution saw it, or, when
+/// its successor is complete and nothing is created from them any more, the successor's own.
+fn capture(side: &Side, seen: &RegionSeen, field: &'static str) -> Result<Captured, Refusal> {
+    let cluster = seen.cluster(&side.cluster_id);
+    if let Some(cluster) = cluster
+        && cluster.status != "deleting"
+    {
+        return Ok(capture_cluster(cluster, seen));
+    }
+    let gone = |resource_id: String| move |captured: Captured| Captured {
+        cluster_resource_id: resource_id.clone(),
+        ..captured
+    };
+    let resource_id = cluster
+        .map(|c| c.resource_id.clone())
+        .or_else(|| resource_id_from_snapshot(side, seen))
+        .or_else(|| side.captured.as_ref().map(|c| c.cluster_resource_id.clone()))
+        .unwrap_or_default();
+    if let Some(given) = &side.captured {
+        return Ok(gone(resource_id)(given.clone()));
+    }
+    let successor = seen.cluster(&side.restored_cluster_id);
+    let complete = side.restored_instances.iter().all(|wanted| {
+        seen.instances_of(&side.restored_cluster_id).any(|i| i.id == wanted.id)
+    });
+    match (successor, cluster) {
+        (Some(successor), _) if complete => Ok(gone(resource_id)(capture_cluster(successor, seen))),
+        (_, Some(cluster)) => Err(Refusal::SettingsUnreadable {
+            cluster: cluster.id.clone(),
+            region: seen.region.clone(),
+            status: cluster.status.clone(),
+            field,
+        }),
+        (_, None) => Err(Refusal::SettingsUnknown {
+            cluster: side.cluster_id.clone(),
+            region: seen.region.clone(),
+            field,
+        }),
+    }
+}
+
+/// A cluster that is gone is still identified by the final snapshot it left.
+fn resource_id_from_snapshot(side: &Side, seen: &RegionSeen) -> Option<String> {
+    let prefix = format!("{}-final-", side.cluster_id);
+    let is_final = |id: &str| match &side.final_snapshot_id {
+        Some(given) => given == id,
+        None => id.starts_with(&prefix),
+    };
+    seen.snapshots.iter().find(|s| is_final(&s.id)).and_then(|s| s.cluster_resource_id.clone())
+}
+
+fn capture_cluster(cluster: &ClusterSeen, seen: &RegionSeen) -> Captured {
+    let mut instances: Vec<_> = seen.instances_of(&cluster.id).collect();
+    // The writer first, so that the first new instance takes after it.
+    instances.sort_by_key(|i| (cluster.writer_instance() != Some(i.id.as_str()), i.id.clone()));
+    Captured {
+        cluster_resource_id: cluster.resource_id.clone(),
+        cluster: cluster.settings.clone(),
+        instances: instances.into_iter().map(|i| i.settings.clone()).collect(),
+    }
+}
+
+fn instances(
+    side: &Side,
+    name: &str,
+    captured: &Captured,
+) -> Result<Vec<InstancePlan>, Refusal> {
+    side.restored_instances
+        .iter()
+        .enumerate()
+        .map(|(i, wanted)| {
+            let settings = match &wanted.like {
+                Some(like) => captured.instances.iter().find(|s| s.captured_from == *like).ok_or_else(
+                    || Refusal::NoInstanceLike {
+                        field: format!("{name}.restored_instances[{i}].like"),
+                        like: like.clone(),
+                        cluster: side.cluster_id.clone(),
+                    },
+                )?,
+                None => captured.instances.get(i).or_else(|| captured.instances.first()).ok_or_else(
+                    || Refusal::NoInstanceLike {
+                        field: format!("{name}.restored_instances"),
+                        like: "any instance".to_owned(),
+                        cluster: side.cluster_id.clone(),
+                    },
+                )?,
+            };
+            Ok(InstancePlan { id: wanted.id.clone(), settings: settings.clone() })
+        })
+        .collect()
+}
+
+fn subnets(
+    side: &Side,
+    seen: &RegionSeen,
+    name: &'static str,
+    captured: &Captured,
+) -> Result<BTreeMap<String, String>, Refusal> {
+    let of_group = || {
+        let group = captured.cluster.subnet_group.as_deref();
+        let found = seen.subnet_groups.iter().find(|g| Some(g.name.as_str()) == group);
+        found.map(|g| g.subnet_ids.clone()).unwrap_or_default()
+    };
+    let ids = if side.network.subnet_ids.is_empty() {
+        of_group()
+    } else {
+        side.network.subnet_ids.clone()
+    };
+    if ids.is_empty() {
+        return Err(Refusal::NetworkTargetUnknown {
+            region: seen.region.clone(),
+            problem: "no DB subnet group names its subnets".to_owned(),
+            field: format!("{name}.network.subnet_ids"),
+        });
+    }
+    network::open_targets(seen, name, &side.network, &ids)
+}

@@ -1,0 +1,200 @@
+//! Which network ACL a subnet shall have, and what has to change for it.
+
+use std::collections::BTreeMap;
+
+use crate::refusal::Refusal;
+use crate::request::Network;
+use crate::seen::{NetworkAclSeen, RegionSeen};
+
+/// One association to replace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replacement {
+    /// The subnet.
+    pub subnet_id: String,
+    /// The association it has at this moment; dies with the replacement.
+    pub association_id: String,
+    /// The network ACL to associate.
+    pub acl_id: String,
+}
+
+/// What must change for every subnet to have its target; empty when all have.
+///
+/// # Errors
+/// The id of a subnet that no ACL lists, or of a target ACL that does not exist: a subnet is
+/// never moved to some other ACL instead.
+pub fn replacements(
+    acls: &[NetworkAclSeen],
+    targets: &BTreeMap<String, String>,
+) -> Result<Vec<Replacement>, String> {
+    let mut out = Vec::new();
+    for (subnet, target) in targets {
+        if !acls.iter().any(|acl| acl.id == *target) {
+            return Err(target.clone());
+        }
+        let Some(now) = acls.iter().find(|acl| acl.associations.contains_key(subnet)) else {
+            return Err(subnet.clone());
+        };
+        if now.id != *target {
+            out.push(Replacement {
+                subnet_id: subnet.clone(),
+                association_id: now.associations[subnet].clone(),
+                acl_id: target.clone(),
+            });
+        }
+    }
+    Ok(out)
+}
+
+/// Subnet → the ACL it has when it is open to clients.
+///
+/// # Errors
+/// A fence that does not exist, does not deny, or is of another VPC; a subnet without an ACL; an
+/// open ACL that does not exist.
+pub fn open_targets(
+    seen: &RegionSeen,
+    side: &'static str,
+    network: &Network,
+    subnet_ids: &[String],
+) -> Result<BTreeMap<String, String>, Refusal> {
+    let fence = usable_fence(seen, side, network)?;
+    let mut targets = BTreeMap::new();
+    for subnet in subnet_ids {
+        let unknown = |problem: String, field: String| Refusal::NetworkTargetUnknown {
+            region: seen.region.clone(),
+            problem,
+            field,
+        };
+        let Some(now) = seen.acl_of_subnet(subnet) else {
+            let problem = format!("the subnet `{subnet}` is associated with no network ACL");
+            return Err(unknown(problem, format!("{side}.network.subnet_ids")));
+        };
+        if now.vpc_id != fence.vpc_id {
+            return Err(Refusal::FenceUnusable {
+                field: fence_field(side),
+                acl: fence.id.clone(),
+                problem: format!("is of {}, but the subnet `{subnet}` is of {}", fence.vpc_id, now.vpc_id),
+            });
+        }
+        let target = match &network.open_acl_id {
+            Some(id) => seen.network_acls.iter().find(|acl| acl.id == *id && acl.vpc_id == now.vpc_id),
+            None if now.id != fence.id => Some(now),
+            None => seen.network_acls.iter().find(|acl| acl.is_default && acl.vpc_id == now.vpc_id),
+        };
+        let Some(target) = target else {
+            let problem = match &network.open_acl_id {
+                Some(id) => format!("the network ACL `{id}` does not exist in {}", now.vpc_id),
+                None => format!("{} lists no default network ACL", now.vpc_id),
+            };
+            return Err(unknown(problem, format!("{side}.network.open_acl_id")));
+        };
+        if target.denies_inbound {
+            let problem = format!("the network ACL `{}` lets nothing in", target.id);
+            return Err(unknown(problem, format!("{side}.network.open_acl_id")));
+        }
+        targets.insert(subnet.clone(), target.id.clone());
+    }
+    Ok(targets)
+}
+
+fn usable_fence<'a>(
+    seen: &'a RegionSeen,
+    side: &'static str,
+    network: &Network,
+) -> Result<&'a NetworkAclSeen, Refusal> {
+    let unusable = |problem: &str| Refusal::FenceUnusable {
+        field: fence_field(side),
+        acl: network.fence_acl_id.clone(),
+        problem: problem.to_owned(),
+    };
+    let fence = seen
+        .network_acls
+        .iter()
+        .find(|acl| acl.id == network.fence_acl_id)
+        .ok_or_else(|| unusable(&format!("does not exist in {}", seen.region)))?;
+    if !fence.denies_inbound {
+        return Err(unusable("has an entry that lets traffic in"));
+    }
+    if fence.is_default {
+        return Err(unusable("is the default ACL of its VPC, which every other subnet shares"));
+    }
+    Ok(fence)
+}
+
+fn fence_field(side: &'static str) -> &'static str {
+    if side == "home" { "home.network.fence_acl_id" } else { "away.network.fence_acl_id" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn acl(id: &str, is_default: bool, denies: bool, subnets: &[&str]) -> NetworkAclSeen {
+        NetworkAclSeen {
+            id: id.to_owned(),
+            vpc_id: "vpc-1".to_owned(),
+            is_default,
+            denies_inbound: denies,
+            associations: subnets.iter().map(|s| (s.to_string(), format!("aclassoc-{s}"))).collect(),
+        }
+    }
+
+    fn region(acls: Vec<NetworkAclSeen>) -> RegionSeen {
+        RegionSeen { region: "us-east-1".to_owned(), network_acls: acls, ..RegionSeen::default() }
+    }
+
+    fn network(open: Option<&str>) -> Network {
+        Network {
+            fence_acl_id: "acl-fence".to_owned(),
+            open_acl_id: open.map(str::to_owned),
+            subnet_ids: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn subnet_on_its_target_is_left_alone() {
+        let acls = [acl("acl-a", true, false, &["s1", "s2"]), acl("acl-fence", false, true, &["s3"])];
+        let targets = ["s1", "s3"].map(|s| (s.to_owned(), "acl-a".to_owned())).into();
+
+        let changes = replacements(&acls, &targets).expect("both ACLs exist");
+
+        assert_eq!(changes.len(), 1);
+        assert_eq!(changes[0].association_id, "aclassoc-s3");
+    }
+
+    #[test]
+    fn missing_acl_is_an_error_and_never_replaced_by_another() {
+        let acls = [acl("acl-a", true, false, &["s1"])];
+        let targets = [("s1".to_owned(), "acl-gone".to_owned())].into();
+        assert_eq!(replacements(&acls, &targets), Err("acl-gone".to_owned()));
+    }
+
+    #[test]
+    fn fenced_subnet_opens_to_the_default_acl_and_an_open_one_stays() {
+        let seen = region(vec![
+            acl("acl-default", true, false, &[]),
+            acl("acl-own", false, false, &["s1"]),
+            acl("acl-fence", false, true, &["s2"]),
+        ]);
+        let subnets = ["s1".to_owned(), "s2".to_owned()];
+
+        let targets = open_targets(&seen, "home", &network(None), &subnets).expect("known");
+
+        assert_eq!(targets["s1"], "acl-own");
+        assert_eq!(targets["s2"], "acl-default");
+    }
+
+    #[test]
+    fn fence_that_lets_traffic_in_is_refused() {
+        let seen = region(vec![acl("acl-fence", false, false, &["s1"])]);
+        let refused = open_targets(&seen, "home", &network(None), &["s1".to_owned()]);
+        assert!(matches!(refused, Err(Refusal::FenceUnusable { .. })), "{refused:?}");
+    }
+
+    #[test]
+    fn open_acl_that_does_not_exist_is_refused() {
+        let seen =
+            region(vec![acl("acl-default", true, false, &["s1"]), acl("acl-fence", false, true, &[])]);
+        let refused = open_targets(&seen, "away", &network(Some("acl-x")), &["s1".to_owned()]);
+        assert!(matches!(refused, Err(Refusal::NetworkTargetUnknown { .. })), "{refused:?}");
+    }
+}

@@ -1,0 +1,434 @@
+//! The execution's input: what an operator, or the environment, asks for.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::settings::Captured;
+use crate::task::Limits;
+
+/// A failback request. `statemachine/failback.schema.json` is generated from it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    /// How the writer comes home.
+    #[serde(default)]
+    pub strategy: Strategy,
+    /// The Region we fail back to.
+    pub home: Side,
+    /// The Region that runs meanwhile.
+    pub away: Side,
+    /// The three generations of the global cluster.
+    pub global_clusters: GlobalClusters,
+    /// Whether deletion protection of clusters that must be deleted may be switched off.
+    #[serde(default)]
+    pub clear_deletion_protection: bool,
+    /// Bounds of the run.
+    #[serde(default)]
+    pub limits: Limits,
+    /// What the applications use to find the database.
+    #[serde(default)]
+    pub endpoints: Endpoints,
+    /// Plan, say what would be done, and change nothing.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// How the writer comes home.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Strategy {
+    /// Rebuild home as a reader, fence away, detach home so that it becomes the writer.
+    #[default]
+    Detach,
+}
+
+/// One of the two Regions.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Side {
+    /// Region name, such as `us-east-1`.
+    pub region: String,
+    /// The cluster that is there now: stale in home, the writer in away.
+    pub cluster_id: String,
+    /// The cluster that takes its place.
+    pub restored_cluster_id: String,
+    /// Instances of the cluster that takes its place, the intended writer first.
+    pub restored_instances: Vec<RestoredInstance>,
+    /// How the Region's database subnets are closed and opened.
+    pub network: Network,
+    /// Id of the final snapshot; derived from the cluster's resource id when absent.
+    #[serde(default)]
+    pub final_snapshot_id: Option<String>,
+    /// Settings an earlier execution captured, for a cluster that is gone by now.
+    #[serde(default)]
+    pub captured: Option<Captured>,
+}
+
+/// An instance of a rebuilt cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RestoredInstance {
+    /// `DBInstanceIdentifier`.
+    pub id: String,
+    /// The instance whose settings it takes; in order, the writer first, when absent.
+    #[serde(default)]
+    pub like: Option<String>,
+}
+
+/// Network ACLs of a Region.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Network {
+    /// The network ACL that denies everything.
+    pub fence_acl_id: String,
+    /// The ACL that open subnets have; when absent the one they have now, or the VPC's default
+    /// if that is the fence itself.
+    #[serde(default)]
+    pub open_acl_id: Option<String>,
+    /// The subnets; all of the cluster's DB subnet group when empty.
+    #[serde(default)]
+    pub subnet_ids: Vec<String>,
+}
+
+/// Ids of global clusters.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GlobalClusters {
+    /// The one from before the disaster, if it still exists.
+    pub former: String,
+    /// The one in which home catches up.
+    pub restoring: String,
+    /// The final one.
+    pub restored: String,
+}
+
+/// Names the applications use.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Endpoints {
+    /// Route 53 CNAME records.
+    pub dns: Vec<DnsRequest>,
+}
+
+/// A Route 53 CNAME record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DnsRequest {
+    /// Hosted zone id.
+    pub zone_id: String,
+    /// Record name.
+    pub name: String,
+    /// What it shall point at.
+    pub points_to: PointsTo,
+    /// Time to live, in seconds.
+    #[serde(default = "default_ttl_s")]
+    pub ttl_s: i64,
+    /// `SetIdentifier` of a record with a routing policy.
+    #[serde(default)]
+    pub set_identifier: Option<String>,
+}
+
+/// The endpoint a name shall have once the failback is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PointsTo {
+    /// Home's cluster endpoint; moves straight after the promotion.
+    HomeWriter,
+    /// Home's reader endpoint; moves with the writer.
+    HomeReader,
+    /// Away's reader endpoint; moves when away is rebuilt.
+    AwayReader,
+}
+
+/// Five seconds, the time to live of Aurora's own names.
+fn default_ttl_s() -> i64 {
+    5
+}
+
+/// Input that cannot be acted on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the input's field `{field}` {problem}. Nothing was changed. Correct the input and start again")]
+pub struct InvalidRequest {
+    /// Path of the field, such as `home.region`.
+    pub field: String,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+impl InvalidRequest {
+    fn new(field: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self { field: field.into(), problem: problem.into() }
+    }
+}
+
+impl Request {
+    /// Reads and checks an execution input.
+    ///
+    /// # Errors
+    /// The first field that is unknown, missing, of the wrong type, or that contradicts another.
+    pub fn parse(value: &Value) -> Result<Self, InvalidRequest> {
+        let request: Self = serde_path_to_error::deserialize(value).map_err(|error| {
+            let path = error.path().to_string();
+            let field = if path == "." { "(top level)".to_owned() } else { path };
+            InvalidRequest::new(field, format!("cannot be read: {}", error.inner()))
+        })?;
+        request.check()?;
+        Ok(request)
+    }
+
+    fn check(&self) -> Result<(), InvalidRequest> {
+        for (name, side) in [("home", &self.home), ("away", &self.away)] {
+            side.check(name)?;
+        }
+        if self.home.region == self.away.region {
+            return Err(InvalidRequest::new(
+                "away.region",
+                format!("is `{}`, the same Region as home.region", self.away.region),
+            ));
+        }
+        let globals = &self.global_clusters;
+        for (field, id) in [
+            ("global_clusters.former", &globals.former),
+            ("global_clusters.restoring", &globals.restoring),
+            ("global_clusters.restored", &globals.restored),
+        ] {
+            check_id(field, id)?;
+        }
+        distinct(&[
+            ("global_clusters.former", &globals.former),
+            ("global_clusters.restoring", &globals.restoring),
+            ("global_clusters.restored", &globals.restored),
+        ])?;
+        // Aurora wants cluster ids unique across all Regions of one global database.
+        distinct(&[
+            ("home.cluster_id", &self.home.cluster_id),
+            ("home.restored_cluster_id", &self.home.restored_cluster_id),
+            ("away.cluster_id", &self.away.cluster_id),
+            ("away.restored_cluster_id", &self.away.restored_cluster_id),
+        ])?;
+        for (i, record) in self.endpoints.dns.iter().enumerate() {
+            record.check(&format!("endpoints.dns[{i}]"))?;
+        }
+        self.check_limits()
+    }
+
+    fn check_limits(&self) -> Result<(), InvalidRequest> {
+        let l = &self.limits;
+        for (field, value) in [
+            ("limits.detach_s", l.detach_s),
+            ("limits.delete_s", l.delete_s),
+            ("limits.create_s", l.create_s),
+            ("limits.configure_s", l.configure_s),
+            ("limits.catch_up_s", l.catch_up_s),
+            ("limits.promote_s", l.promote_s),
+            ("limits.dns_s", l.dns_s),
+            ("limits.verify_s", l.verify_s),
+            ("limits.lag_samples", l.lag_samples),
+        ] {
+            if value == 0 {
+                return Err(InvalidRequest::new(field, "is 0; it must be at least 1"));
+            }
+            if value > 86_400 {
+                return Err(InvalidRequest::new(field, format!("is {value}; at most 86400 is allowed")));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Side {
+    fn check(&self, name: &str) -> Result<(), InvalidRequest> {
+        if !is_region(&self.region) {
+            return Err(InvalidRequest::new(
+                format!("{name}.region"),
+                format!("is `{}`, which is not the name of a Region", self.region),
+            ));
+        }
+        check_id(&format!("{name}.cluster_id"), &self.cluster_id)?;
+        check_id(&format!("{name}.restored_cluster_id"), &self.restored_cluster_id)?;
+        if self.restored_instances.is_empty() {
+            return Err(InvalidRequest::new(
+                format!("{name}.restored_instances"),
+                "is empty; a cluster without an instance cannot be promoted",
+            ));
+        }
+        let mut ids = Vec::new();
+        for (i, instance) in self.restored_instances.iter().enumerate() {
+            let field = format!("{name}.restored_instances[{i}].id");
+            check_id(&field, &instance.id)?;
+            if ids.contains(&&instance.id) {
+                return Err(InvalidRequest::new(field, format!("repeats `{}`", instance.id)));
+            }
+            ids.push(&instance.id);
+        }
+        if let Some(id) = &self.final_snapshot_id {
+            let field = format!("{name}.final_snapshot_id");
+            if !is_identifier(id, 255) {
+                return Err(InvalidRequest::new(field, format!("is `{id}`, which {SNAPSHOT_GRAMMAR}")));
+            }
+        }
+        if !self.network.fence_acl_id.starts_with("acl-") {
+            return Err(InvalidRequest::new(
+                format!("{name}.network.fence_acl_id"),
+                format!("is `{}`, which is not a network ACL id", self.network.fence_acl_id),
+            ));
+        }
+        if self.network.open_acl_id.as_deref() == Some(&self.network.fence_acl_id) {
+            return Err(InvalidRequest::new(
+                format!("{name}.network.open_acl_id"),
+                "is the fence ACL itself: the subnets would never open again",
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl DnsRequest {
+    fn check(&self, field: &str) -> Result<(), InvalidRequest> {
+        if self.zone_id.is_empty() {
+            return Err(InvalidRequest::new(format!("{field}.zone_id"), "is empty"));
+        }
+        if self.name.trim_end_matches('.').is_empty() {
+            return Err(InvalidRequest::new(format!("{field}.name"), "is empty"));
+        }
+        if !(0..=86_400).contains(&self.ttl_s) {
+            return Err(InvalidRequest::new(
+                format!("{field}.ttl_s"),
+                format!("is {}; it must be between 0 and 86400 seconds", self.ttl_s),
+            ));
+        }
+        Ok(())
+    }
+}
+
+const ID_GRAMMAR: &str = "is not 1 to 63 lower-case letters, digits and single hyphens that start \
+                          with a letter and do not end with a hyphen";
+const SNAPSHOT_GRAMMAR: &str = "is not 1 to 255 letters, digits and single hyphens that start with \
+                                a letter and do not end with a hyphen";
+
+/// RDS stores identifiers in lower case: an upper-case letter here would never be found again.
+fn check_id(field: &str, id: &str) -> Result<(), InvalidRequest> {
+    if is_identifier(id, 63) && !id.contains(|c: char| c.is_ascii_uppercase()) {
+        return Ok(());
+    }
+    Err(InvalidRequest::new(field, format!("is `{id}`, which {ID_GRAMMAR}")))
+}
+
+fn is_identifier(id: &str, longest: usize) -> bool {
+    id.len() <= longest
+        && id.starts_with(|c: char| c.is_ascii_alphabetic())
+        && id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+        && !id.contains("--")
+        && !id.ends_with('-')
+}
+
+/// Two or three words and a number, as in `us-gov-west-1`.
+fn is_region(name: &str) -> bool {
+    let parts: Vec<&str> = name.split('-').collect();
+    let [words @ .., number] = &parts[..] else { return false };
+    (2..=3).contains(&words.len())
+        && words.iter().all(|w| !w.is_empty() && w.chars().all(|c| c.is_ascii_lowercase()))
+        && !number.is_empty()
+        && number.chars().all(|c| c.is_ascii_digit())
+}
+
+fn distinct(fields: &[(&str, &String)]) -> Result<(), InvalidRequest> {
+    for (i, (field, id)) in fields.iter().enumerate() {
+        if let Some((other, _)) = fields[..i].iter().find(|(_, earlier)| earlier == id) {
+            return Err(InvalidRequest::new(*field, format!("is `{id}`, the same as {other}")));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn workshop() -> Value {
+        serde_json::from_str(include_str!("../../../statemachine/examples/workshop.json"))
+            .expect("the example is JSON")
+    }
+
+    fn refused(change: impl FnOnce(&mut Value)) -> InvalidRequest {
+        let mut value = workshop();
+        change(&mut value);
+        Request::parse(&value).expect_err("it must be refused")
+    }
+
+    #[test]
+    fn example_of_the_workshop_is_accepted() {
+        Request::parse(&workshop()).expect("the example parses");
+    }
+
+    #[test]
+    fn unknown_field_is_refused_by_its_path() {
+        let error = refused(|v| v["home"]["clusterid"] = json!("x"));
+        assert_eq!(error.field, "home.clusterid");
+        assert!(error.problem.contains("unknown field `clusterid`"), "{error}");
+    }
+
+    #[test]
+    fn boolean_given_as_text_is_refused() {
+        let error = refused(|v| v["clear_deletion_protection"] = json!("False"));
+        assert_eq!(error.field, "clear_deletion_protection");
+    }
+
+    #[test]
+    fn same_region_twice_is_refused() {
+        let error = refused(|v| v["away"]["region"] = v["home"]["region"].clone());
+        assert_eq!(error.field, "away.region");
+    }
+
+    #[test]
+    fn same_id_twice_is_refused() {
+        let error =
+            refused(|v| v["away"]["restored_cluster_id"] = v["home"]["cluster_id"].clone());
+        assert_eq!(error.field, "away.restored_cluster_id");
+        let error = refused(|v| v["global_clusters"]["restored"] = json!("reinvent-dat348-gdb"));
+        assert_eq!(error.field, "global_clusters.restored");
+    }
+
+    #[test]
+    fn id_that_rds_would_store_differently_is_refused() {
+        for bad in ["", "1abc", "a--b", "a-", "Abc", "a_b", &"a".repeat(64)] {
+            let error = refused(|v| v["home"]["restored_cluster_id"] = json!(bad));
+            assert_eq!(error.field, "home.restored_cluster_id", "{bad}");
+        }
+    }
+
+    #[test]
+    fn region_must_look_like_one() {
+        for bad in ["", "us-east", "useast1", "US-EAST-1", "us-east-x"] {
+            assert!(!is_region(bad), "{bad}");
+        }
+        for good in ["us-east-1", "us-gov-west-1", "ap-southeast-2"] {
+            assert!(is_region(good), "{good}");
+        }
+    }
+
+    #[test]
+    fn wait_without_an_end_is_refused() {
+        let error = refused(|v| v["limits"] = json!({ "create_s": 0 }));
+        assert_eq!(error.field, "limits.create_s");
+    }
+
+    #[test]
+    fn fence_that_could_not_be_lifted_is_refused() {
+        let error = refused(|v| {
+            v["home"]["network"]["open_acl_id"] = v["home"]["network"]["fence_acl_id"].clone();
+        });
+        assert_eq!(error.field, "home.network.open_acl_id");
+    }
+
+    #[test]
+    fn missing_field_is_named() {
+        let error = refused(|v| {
+            v.as_object_mut().expect("an object").remove("away");
+        });
+        assert!(error.problem.contains("missing field `away`"), "{error}");
+    }
+}

@@ -1,0 +1,239 @@
+//! What the state machines carry from the plan to the functions, and what functions answer.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::settings::{ClusterSettings, InstanceSettings};
+
+/// How far a step has come. The definitions' `Choice` states route on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Progress {
+    /// What the step is for holds, whoever brought it about.
+    Done,
+    /// Not yet, and nothing is wrong: call again later.
+    Pending,
+    /// It cannot come about any more without a person.
+    Failed,
+}
+
+/// What every looping function answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// How far the step has come.
+    pub state: Progress,
+    /// One sentence for the operator who reads the execution's history.
+    pub detail: String,
+}
+
+impl Answer {
+    /// The step's aim holds.
+    pub fn done(detail: impl Into<String>) -> Self {
+        Self { state: Progress::Done, detail: detail.into() }
+    }
+
+    /// The step's aim does not hold yet.
+    pub fn pending(detail: impl Into<String>) -> Self {
+        Self { state: Progress::Pending, detail: detail.into() }
+    }
+
+    /// The step's aim cannot be reached without a person.
+    pub fn failed(detail: impl Into<String>) -> Self {
+        Self { state: Progress::Failed, detail: detail.into() }
+    }
+}
+
+/// A DB cluster, named so that no Region has to be guessed.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClusterRef {
+    /// The Region whose endpoint answers for the cluster.
+    pub region: String,
+    /// `DBClusterIdentifier`, lower case.
+    pub cluster_id: String,
+    /// The cluster's ARN; global-cluster calls accept nothing else.
+    pub arn: String,
+}
+
+/// The subnets of one Region and the network ACL that closes them to clients.
+///
+/// Remembered as subnet → ACL, never as association ids: EC2 issues a new association id at
+/// every replacement.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fence {
+    /// The Region of the subnets.
+    pub region: String,
+    /// The network ACL that denies everything.
+    pub fence_acl_id: String,
+    /// Subnet → the ACL it returns to when the fence is lifted.
+    pub restore: BTreeMap<String, String>,
+}
+
+/// Subnets and the network ACL that each of them shall have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkTargets {
+    /// The Region of the subnets.
+    pub region: String,
+    /// Subnet → network ACL.
+    pub targets: BTreeMap<String, String>,
+}
+
+/// A cluster to be deleted with a final snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Retire {
+    /// The cluster.
+    pub cluster: ClusterRef,
+    /// `DbClusterResourceId`: a cluster of the same name made later is another cluster.
+    pub cluster_resource_id: String,
+    /// The global cluster it is, or will by then be, a member of.
+    pub detach_from: Option<String>,
+    /// Whether deletion protection may be switched off.
+    pub clear_deletion_protection: bool,
+    /// `FinalDBSnapshotIdentifier`.
+    pub final_snapshot_id: String,
+    /// The global cluster that is left empty and goes too.
+    pub delete_global_cluster_id: Option<String>,
+}
+
+/// An instance to be created in a rebuilt cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InstancePlan {
+    /// `DBInstanceIdentifier` of the new instance.
+    pub id: String,
+    /// The settings it takes over.
+    pub settings: InstanceSettings,
+}
+
+/// A cluster to be rebuilt as a reader of a new global cluster.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rebuild {
+    /// The new global cluster.
+    pub global_cluster_id: String,
+    /// The writer whose data is taken.
+    pub source: ClusterRef,
+    /// The cluster to create.
+    pub target: ClusterRef,
+    /// Settings captured from the cluster it replaces.
+    pub cluster: ClusterSettings,
+    /// Its instances, the intended writer first.
+    pub instances: Vec<InstancePlan>,
+}
+
+/// The promotion of the home cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Promote {
+    /// The global cluster that home leaves.
+    pub global_cluster_id: String,
+    /// The home cluster.
+    pub cluster: ClusterRef,
+    /// The away cluster, the writer until then.
+    pub source: ClusterRef,
+    /// What keeps clients from writing to away.
+    pub fence: Fence,
+    /// Engine of both, which chooses the lag metric.
+    pub engine: String,
+    /// Engine version of both.
+    pub engine_version: String,
+}
+
+/// Which endpoint of a cluster a name points at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndpointKind {
+    /// The cluster endpoint.
+    Writer,
+    /// The reader endpoint.
+    Reader,
+}
+
+/// A Route 53 CNAME record and the endpoint it shall have as its value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DnsRecord {
+    /// Hosted zone id.
+    pub zone_id: String,
+    /// Record name, fully qualified, without the final dot.
+    pub name: String,
+    /// `SetIdentifier` of a record with a routing policy.
+    pub set_identifier: Option<String>,
+    /// Time to live, in seconds.
+    pub ttl_s: i64,
+    /// The Region of the cluster.
+    pub region: String,
+    /// The cluster whose endpoint becomes the value.
+    pub cluster_id: String,
+    /// Which of its endpoints.
+    pub endpoint: EndpointKind,
+}
+
+/// Whether a cluster's deletion protection shall be on when the run ends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Protection {
+    /// The cluster.
+    pub cluster: ClusterRef,
+    /// Its `DeletionProtection`.
+    pub enabled: bool,
+}
+
+/// What is left to do once both clusters are rebuilt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Finish {
+    /// The fence to lift in away.
+    pub fence: Fence,
+    /// Deletion protection to set, last of all so that the run stays repeatable until here.
+    pub protection: Vec<Protection>,
+}
+
+/// Bounds of a run: seconds for each wait, and the replication gate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Seconds for a cluster to leave its global cluster and be available.
+    pub detach_s: u32,
+    /// Seconds for instances, the cluster and its final snapshot.
+    pub delete_s: u32,
+    /// Seconds for a global cluster, a cluster and its instances to be available.
+    pub create_s: u32,
+    /// Seconds for settings that can only be applied after creation.
+    pub configure_s: u32,
+    /// Seconds for replication to prove that nothing is in flight once writes are refused.
+    pub catch_up_s: u32,
+    /// Seconds for the promotion.
+    pub promote_s: u32,
+    /// Seconds for DNS changes to be in sync.
+    pub dns_s: u32,
+    /// Seconds for the topology to be as planned after a phase.
+    pub verify_s: u32,
+    /// Replication lag, in milliseconds, above which nothing is promoted.
+    pub lag_ms_max: u32,
+    /// Consecutive samples that must be at or below `lag_ms_max`.
+    pub lag_samples: u32,
+}
+
+impl Default for Limits {
+    /// Three times and more what `docs/sandbox.md` lists as usual durations; the window in which
+    /// writes are refused is bounded tightly.
+    fn default() -> Self {
+        Self {
+            detach_s: 1800,
+            delete_s: 5400,
+            create_s: 7200,
+            configure_s: 1800,
+            catch_up_s: 600,
+            promote_s: 1800,
+            dns_s: 600,
+            verify_s: 600,
+            lag_ms_max: 1000,
+            lag_samples: 2,
+        }
+    }
+}
