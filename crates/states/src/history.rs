@@ -1,0 +1,166 @@
+//! Execution history, event by event, in the shape that `GetExecutionHistory` answers.
+
+use serde::Serialize;
+use serde::ser::SerializeMap;
+use serde_json::{Map, Value};
+
+use crate::clock::rfc3339;
+
+/// The types of event that AWS records, by AWS's names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[expect(missing_docs, reason = "the names are AWS's and documented there")]
+pub enum EventType {
+    ChoiceStateEntered,
+    ChoiceStateExited,
+    EvaluationFailed,
+    ExecutionAborted,
+    ExecutionFailed,
+    ExecutionStarted,
+    ExecutionSucceeded,
+    ExecutionTimedOut,
+    FailStateEntered,
+    LambdaFunctionFailed,
+    LambdaFunctionScheduled,
+    LambdaFunctionStarted,
+    LambdaFunctionSucceeded,
+    LambdaFunctionTimedOut,
+    MapIterationAborted,
+    MapIterationFailed,
+    MapIterationStarted,
+    MapIterationSucceeded,
+    MapStateAborted,
+    MapStateEntered,
+    MapStateExited,
+    MapStateFailed,
+    MapStateStarted,
+    MapStateSucceeded,
+    ParallelStateAborted,
+    ParallelStateEntered,
+    ParallelStateExited,
+    ParallelStateFailed,
+    ParallelStateStarted,
+    ParallelStateSucceeded,
+    PassStateEntered,
+    PassStateExited,
+    SucceedStateEntered,
+    SucceedStateExited,
+    TaskFailed,
+    TaskScheduled,
+    TaskStarted,
+    TaskStateAborted,
+    TaskStateEntered,
+    TaskStateExited,
+    TaskSubmitted,
+    TaskSucceeded,
+    TaskTimedOut,
+    WaitStateAborted,
+    WaitStateEntered,
+    WaitStateExited,
+}
+
+impl EventType {
+    /// AWS's name of the type, such as `TaskStateEntered`.
+    pub fn name(self) -> String {
+        format!("{self:?}")
+    }
+
+    /// The key under which AWS puts the details of an event of this type.
+    fn details_key(self) -> String {
+        let name = self.name();
+        if name.ends_with("StateEntered") {
+            return "stateEnteredEventDetails".to_owned();
+        }
+        if name.ends_with("StateExited") {
+            return "stateExitedEventDetails".to_owned();
+        }
+        let mut key = name;
+        key[..1].make_ascii_lowercase();
+        key + "EventDetails"
+    }
+}
+
+/// One event of an execution's history.
+///
+/// Serializes as AWS answers it: `id`, `previousEventId`, `timestamp`, `type` and, when there
+/// are any, the details under the key of the type. Inputs and outputs in the details are JSON
+/// text, as they are at AWS.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HistoryEvent {
+    /// Counts from 1 within the execution.
+    pub id: u64,
+    /// The event that led to this one; 0 for the first event and for the first state's entry.
+    pub previous_event_id: u64,
+    /// When it happened, in milliseconds since the Unix epoch.
+    pub timestamp_ms: i64,
+    /// What happened.
+    pub event_type: EventType,
+    /// What AWS says about it; empty when it says nothing.
+    pub details: Map<String, Value>,
+}
+
+impl HistoryEvent {
+    /// The state that was entered or exited, for events that say so.
+    pub fn state_name(&self) -> Option<&str> {
+        let name = self.event_type.name();
+        let about_a_state = name.ends_with("StateEntered") || name.ends_with("StateExited");
+        about_a_state.then(|| self.details.get("name")?.as_str()).flatten()
+    }
+
+    /// The detail `key`, such as `error` or `cause`, if it is text.
+    pub fn detail(&self, key: &str) -> Option<&str> {
+        self.details.get(key)?.as_str()
+    }
+
+    /// The detail `key`, such as `input` or `output`, read as JSON.
+    pub fn json_detail(&self, key: &str) -> Option<Value> {
+        serde_json::from_str(self.detail(key)?).ok()
+    }
+}
+
+impl Serialize for HistoryEvent {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("timestamp", &rfc3339(self.timestamp_ms))?;
+        map.serialize_entry("type", &self.event_type)?;
+        map.serialize_entry("id", &self.id)?;
+        map.serialize_entry("previousEventId", &self.previous_event_id)?;
+        if !self.details.is_empty() {
+            map.serialize_entry(&self.event_type.details_key(), &self.details)?;
+        }
+        map.end()
+    }
+}
+
+/// Builds the details of an event.
+#[derive(Debug, Default)]
+pub(crate) struct Details(Map<String, Value>);
+
+impl Details {
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    /// A detail that is said as it is.
+    pub(crate) fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
+        self.0.insert(key.to_owned(), value.into());
+        self
+    }
+
+    /// A detail that is left out when there is nothing to say.
+    pub(crate) fn maybe(self, key: &str, value: Option<impl Into<Value>>) -> Self {
+        match value {
+            Some(value) => self.with(key, value),
+            None => self,
+        }
+    }
+
+    /// A payload: JSON text, with the note that it is whole.
+    pub(crate) fn payload(self, key: &str, value: &Value) -> Self {
+        let whole = serde_json::json!({ "truncated": false });
+        self.with(key, value.to_string()).with(&format!("{key}Details"), whole)
+    }
+
+    pub(crate) fn build(self) -> Map<String, Value> {
+        self.0
+    }
+}

@@ -1,0 +1,59 @@
+//! An interpreter of the Amazon States Language in JSONata mode, on a virtual clock.
+//!
+//! It runs the same definitions that AWS Step Functions runs, in a process and in virtual time,
+//! and records the history that AWS would record. What Task states ask is done by a
+//! [`TaskRunner`] of the caller.
+//!
+//! ```
+//! use std::rc::Rc;
+//!
+//! use failback_states::{Clock, Definition, Engine, Status, TaskCall, TaskFuture};
+//! use serde_json::json;
+//!
+//! # let mut builder = tokio::runtime::Builder::new_current_thread();
+//! # let runtime = builder.enable_time().start_paused(true).build().unwrap();
+//! # runtime.block_on(async {
+//! let definition = Definition::load("nap", r#"{
+//!     "QueryLanguage": "JSONata", "TimeoutSeconds": 7200, "StartAt": "Nap",
+//!     "States": {"Nap": {"Type": "Wait", "Seconds": 3600, "End": true}}
+//! }"#).unwrap();
+//! let nothing = |_: TaskCall| -> TaskFuture<'static> { Box::pin(async { Ok(json!({})) }) };
+//! let engine = Engine::new(Clock::new(0), Rc::new(nothing), 1);
+//! let machine = "arn:aws:states:eu-west-1:111122223333:stateMachine:nap";
+//! engine.create_state_machine(machine, definition);
+//!
+//! let arn = engine.start_execution(machine, Some("first"), json!({"a": 1})).unwrap();
+//! let outcome = engine.wait(&arn).await;
+//!
+//! assert_eq!(outcome.status, Status::Succeeded);
+//! assert_eq!(outcome.stopped_ms, Some(3_600_000));
+//! # });
+//! ```
+//!
+//! The same seed and the same definitions give the same history, byte for byte.
+
+mod attempt;
+mod clock;
+mod definition;
+mod engine;
+mod eval;
+mod execution;
+mod executor;
+mod failure;
+mod functions;
+mod history;
+mod lines;
+mod load;
+mod reads;
+mod run;
+mod task;
+mod template;
+
+pub use clock::Clock;
+pub use definition::Definition;
+pub use engine::{Engine, ExecutionArn, Observer, StartError};
+pub use eval::{Evaluator, Facts, Jlens, Scope};
+pub use execution::{Description, Outcome, Status};
+pub use history::{EventType, HistoryEvent};
+pub use load::{LoadError, LoadOptions};
+pub use task::{TaskCall, TaskError, TaskFuture, TaskRunner, TokenError};
