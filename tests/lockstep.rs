@@ -1,0 +1,403 @@
+//! Functions, state machines, template and runbook name the same things.
+
+#[path = "lockstep/definition.rs"]
+mod definition;
+#[path = "lockstep/source.rs"]
+mod source;
+#[path = "lockstep/template.rs"]
+mod template;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use failback::error::{ErrorClass, ErrorName};
+use serde_json::Value;
+use strum::IntoEnumIterator;
+
+use definition::{Machine, machines};
+use source::pascal;
+
+/// Error names that Lambda and Step Functions, not our code, report, and that a Task retries.
+const PLATFORM: [&str; 5] = [
+    "Lambda.ServiceException",
+    "Lambda.AWSLambdaException",
+    "Lambda.SdkClientException",
+    "Lambda.TooManyRequestsException",
+    "States.Timeout",
+];
+
+/// Permissions that AWS asks for along with a call. Source: Service Authorization Reference,
+/// "Actions, resources, and condition keys for Amazon RDS", dependent actions.
+const ALONG_WITH: [(&str, &[&str]); 4] = [
+    (
+        "rds:CreateDBCluster",
+        &[
+            "rds:AddTagsToResource",
+            "iam:PassRole",
+            "kms:CreateGrant",
+            "kms:Decrypt",
+            "kms:DescribeKey",
+            "kms:GenerateDataKey",
+        ],
+    ),
+    (
+        "rds:CreateDBInstance",
+        &[
+            "rds:AddTagsToResource",
+            "iam:PassRole",
+            "kms:CreateGrant",
+            "kms:Decrypt",
+            "kms:DescribeKey",
+            "kms:GenerateDataKey",
+        ],
+    ),
+    ("rds:AddRoleToDBCluster", &["iam:PassRole"]),
+    ("rds:DeleteDBCluster", &["rds:CreateDBClusterSnapshot", "rds:AddTagsToResource"]),
+];
+
+fn function_names() -> BTreeSet<String> {
+    failback::FUNCTIONS.iter().map(|f| f.name.to_owned()).collect()
+}
+
+/// Names of our errors, of one class or of both.
+fn error_names(class: Option<ErrorClass>) -> BTreeSet<&'static str> {
+    let wanted = |e: &ErrorName| class.is_none_or(|class| e.class() == class);
+    ErrorName::iter().filter(wanted).map(Into::into).collect()
+}
+
+/// `Failback` for `failback`, `RetireCluster` for `retire-cluster`.
+fn resource_of(machine: &Machine) -> String {
+    pascal(&machine.name.replace('-', "_"))
+}
+
+#[test]
+fn every_function_has_a_file_a_handler_a_resource_and_a_task() {
+    let functions = function_names();
+
+    let files = source::files("functions", ".rs").into_iter();
+    let with_header = files.filter(|f| source::header(f, "Calls").is_some()).collect();
+    assert_eq!(functions, with_header, "FUNCTIONS and the files that name their calls");
+
+    let mut handlers = BTreeSet::new();
+    for (id, resource) in template::resources("AWS::Serverless::Function") {
+        let handler = resource["Properties"]["Handler"].as_str().expect("a handler").to_owned();
+        assert_eq!(id, pascal(&handler) + "Function", "the resource with handler {handler}");
+        assert_eq!(resource["Metadata"]["BuildProperties"]["Binary"], "bootstrap", "{id}");
+        handlers.insert(handler);
+    }
+    assert_eq!(functions, handlers, "FUNCTIONS and the template's handlers");
+
+    let machines = machines();
+    let invoked: BTreeSet<String> = machines
+        .iter()
+        .flat_map(|m| m.invocations().into_iter().map(|(_, _, f)| f.to_owned()))
+        .collect();
+    assert_eq!(functions, invoked, "FUNCTIONS and the functions that a Task invokes");
+}
+
+#[test]
+fn every_task_invokes_the_function_it_is_named_after() {
+    for machine in machines() {
+        let (functions, children) = (machine.invocations(), machine.children());
+        for (state, task, function) in &functions {
+            let arn = format!("${{{}FunctionArn}}", pascal(function));
+            assert_eq!(task["Arguments"]["FunctionName"], arn, "{}: {state}", machine.name);
+        }
+        let tasks = machine.of_type("Task").len();
+        assert_eq!(tasks, functions.len() + children.len(), "{}: a third kind", machine.name);
+    }
+}
+
+#[test]
+fn every_payload_has_exactly_the_fields_its_function_takes() {
+    for machine in machines() {
+        for (state, task, function) in machine.invocations() {
+            let payload = task["Arguments"]["Payload"].as_object().expect("a payload");
+            let keys: BTreeSet<String> = payload.keys().cloned().collect();
+            assert_eq!(keys, source::input_fields(function), "{}: {state}", machine.name);
+        }
+    }
+}
+
+#[test]
+fn template_deploys_every_machine_with_exactly_what_it_names() {
+    let deployed = template::resources("AWS::Serverless::StateMachine");
+    let machines = machines();
+    let ids: BTreeSet<String> = machines.iter().map(|m| resource_of(m) + "StateMachine").collect();
+    assert_eq!(ids, deployed.keys().cloned().collect(), "definitions and the template's machines");
+
+    for machine in &machines {
+        let resource = &deployed[&(resource_of(machine) + "StateMachine")];
+        let properties = &resource["Properties"];
+        let uri = format!("statemachine/{}.asl.json", machine.name);
+        assert_eq!(properties["DefinitionUri"], uri, "{}", machine.name);
+
+        let substitutions = properties["DefinitionSubstitutions"].as_object().expect("a mapping");
+        let names: BTreeSet<String> = substitutions.keys().cloned().collect();
+        assert_eq!(machine.placeholders(), names, "{}: substitutions", machine.name);
+
+        let (mut functions, mut children) = (BTreeSet::new(), BTreeSet::new());
+        for (name, value) in substitutions {
+            if let Some(function) = name.strip_suffix("FunctionArn") {
+                let attribute = format!("{function}Function.Arn");
+                assert_eq!(value["!GetAtt"], attribute, "{}: {name}", machine.name);
+                functions.insert(attribute);
+            } else {
+                let child = name.strip_suffix("Arn").expect("an ARN").to_owned();
+                assert_eq!(value["!Ref"], child, "{}: {name}", machine.name);
+                children.insert(child);
+            }
+        }
+        let allowed = |action| -> BTreeSet<String> {
+            template::allowed_on(resource, action).into_iter().map(str::to_owned).collect()
+        };
+        assert_eq!(allowed("lambda:InvokeFunction"), functions, "{}: may invoke", machine.name);
+        assert_eq!(allowed("states:StartExecution"), children, "{}: may start", machine.name);
+    }
+}
+
+#[test]
+fn every_role_allows_exactly_the_calls_of_its_functions_header() {
+    let along_with: BTreeMap<&str, &[&str]> = ALONG_WITH.into_iter().collect();
+    for (id, resource) in template::resources("AWS::Serverless::Function") {
+        let function = resource["Properties"]["Handler"].as_str().expect("a handler");
+        let mut wanted = source::calls(function);
+        for call in wanted.clone() {
+            let more = along_with.get(call.as_str()).copied().unwrap_or_default();
+            wanted.extend(more.iter().map(|action| (*action).to_owned()));
+        }
+        assert_eq!(wanted, template::allowed(&resource), "{id}: header (left) and role (right)");
+    }
+}
+
+#[test]
+fn every_error_that_a_task_handles_can_be_raised() {
+    let mut known = error_names(None);
+    known.extend(PLATFORM);
+    known.insert("States.ALL");
+    for machine in machines() {
+        for (state, task, _) in machine.invocations() {
+            for field in ["Retry", "Catch"] {
+                let unknown: Vec<_> =
+                    definition::errors(task, field).difference(&known).copied().collect();
+                assert!(unknown.is_empty(), "{}: {state}: {field}: {unknown:?}", machine.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn exactly_the_transient_errors_are_retried_and_everywhere_alike() {
+    let transient = error_names(Some(ErrorClass::Transient));
+    let platform = BTreeSet::from(PLATFORM);
+    let mut policies = BTreeSet::new();
+    for machine in machines() {
+        for (state, task, _) in machine.invocations() {
+            let retried = definition::errors(task, "Retry");
+            let ours: BTreeSet<_> = retried.difference(&platform).copied().collect();
+            assert_eq!(ours, transient, "{}: {state}", machine.name);
+            assert!(retried.is_superset(&platform), "{}: {state}", machine.name);
+            policies.insert(task["Retry"].to_string());
+        }
+    }
+    assert_eq!(policies.len(), 1, "{policies:#?}");
+}
+
+#[test]
+fn failed_child_is_never_started_again_by_a_retry() {
+    for machine in machines() {
+        for (state, task) in machine.children() {
+            for error in definition::errors(task, "Retry") {
+                let throttled = error.starts_with("StepFunctions.");
+                assert!(throttled, "{}: {state} retries {error}", machine.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_task_is_bounded_and_caught() {
+    let template = template::load("template.yaml");
+    let function_s = template["Globals"]["Function"]["Timeout"].as_u64().expect("a time-out");
+    for machine in machines() {
+        assert!(machine.definition["TimeoutSeconds"].is_u64(), "{}", machine.name);
+        let seconds = |task: &Value| task["TimeoutSeconds"].as_u64().unwrap_or_default();
+        for (state, task) in machine.of_type("Task") {
+            assert!(seconds(task) > 0, "{}: {state} has no time-out", machine.name);
+            let caught = definition::errors(task, "Catch").contains("States.ALL");
+            assert!(caught, "{}: an error of {state} ends the execution", machine.name);
+            assert!(task["Retry"].is_array(), "{}: {state} has no Retry", machine.name);
+        }
+        for (state, task, _) in machine.invocations() {
+            assert!(seconds(task) > function_s, "{}: {state}: function first", machine.name);
+        }
+        for (state, task) in machine.children() {
+            let arn = task["Arguments"]["StateMachineArn"].as_str().expect("an ARN");
+            let child = arn.trim_start_matches("${").trim_end_matches("StateMachineArn}");
+            let child = machines().into_iter().find(|m| resource_of(m) == child).expect("a child");
+            let child_s = child.definition["TimeoutSeconds"].as_u64().expect("checked above");
+            assert!(seconds(task) > child_s, "{}: {state}: child first", machine.name);
+        }
+    }
+}
+
+#[test]
+fn every_state_says_why_it_exists() {
+    for machine in machines() {
+        assert!(machine.definition["Comment"].is_string(), "{}", machine.name);
+        for (state, value) in machine.states() {
+            let comment = value["Comment"].as_str().unwrap_or_default();
+            assert!(!comment.is_empty(), "{}: {state} has no Comment", machine.name);
+        }
+    }
+}
+
+/// The graph checks below see no nested states.
+#[test]
+fn machines_are_flat() {
+    let flat = ["Task", "Pass", "Choice", "Wait", "Succeed", "Fail"];
+    for machine in machines() {
+        for (state, value) in machine.states() {
+            let kind = value["Type"].as_str().unwrap_or_default();
+            assert!(flat.contains(&kind), "{}: {state} is a {kind}", machine.name);
+        }
+    }
+}
+
+#[test]
+fn every_loop_has_a_deadline_that_leads_out_of_it() {
+    for machine in machines() {
+        let choices = machine.of_type("Choice");
+        let guards: Vec<&str> = choices
+            .iter()
+            .filter(|(guard, choice)| {
+                definition::after_deadline(choice)
+                    .is_some_and(|out| !machine.reachable(out, &[]).contains(*guard))
+            })
+            .map(|(guard, _)| *guard)
+            .collect();
+        for state in machine.states().into_keys() {
+            let endless = !guards.contains(&state) && machine.is_on_cycle(state, &guards);
+            assert!(!endless, "{}: {state} is on a loop without a deadline", machine.name);
+        }
+    }
+}
+
+#[test]
+fn no_loop_moves_its_own_deadline() {
+    for machine in machines() {
+        for (state, value) in machine.states() {
+            let moves = value["Assign"].get("deadline_ms").is_some();
+            let loops = moves && machine.is_on_cycle(state, &[]);
+            assert!(!loops, "{}: {state} sets the deadline again in each round", machine.name);
+        }
+    }
+}
+
+#[test]
+fn every_choice_routes_exactly_what_its_function_answers() {
+    for machine in machines() {
+        let states = machine.states();
+        for (state, task, function) in machine.invocations() {
+            let answers = source::answers(function);
+            let next = task["Next"].as_str().unwrap_or_default();
+            let routed = states.get(next).map(|s| definition::routed_states(s)).unwrap_or_default();
+            let mut explicit: BTreeSet<&str> = answers.iter().map(String::as_str).collect();
+            if !explicit.remove("PENDING") {
+                assert!(routed.is_empty(), "{}: {state}: {function} never waits", machine.name);
+                continue;
+            }
+            assert_eq!(routed, explicit, "{}: {next} and {function}", machine.name);
+            let wait = states[next]["Default"].as_str().expect("PENDING is the default");
+            assert_eq!(states[wait]["Type"], "Wait", "{}: {next}", machine.name);
+            assert_eq!(states[wait]["Next"], state, "{}: {wait}", machine.name);
+        }
+    }
+}
+
+#[test]
+fn every_way_to_fail_has_a_heading_in_the_runbook() {
+    let machines = machines();
+    let failures: BTreeSet<String> = machines
+        .iter()
+        .flat_map(|m| m.of_type("Fail").into_values())
+        .map(|fail| fail["Error"].as_str().expect("a fixed name").to_owned())
+        .collect();
+    let runbook = source::read("docs/runbook.md");
+    let sections = runbook.split("\n### ").skip(1);
+    let mut headings = BTreeSet::new();
+    for section in sections {
+        let heading = section.lines().next().unwrap_or_default();
+        for part in ["- **True:**", "- **Not done:**", "- **Do", "- **Continue:**"] {
+            assert!(section.contains(part), "{heading} lacks {part}");
+        }
+        assert!(headings.insert(heading.to_owned()), "{heading} stands there twice");
+    }
+    assert_eq!(failures, headings, "Fail states and the runbook's headings");
+}
+
+#[test]
+fn every_failure_before_the_promotion_lifts_the_fence() {
+    let machine = Machine::named("promote-home");
+    let fails = machine.of_type("Fail");
+
+    // `LimitDetachment` is entered only when the promotion was accepted, or was begun before.
+    let kept_up = machine.reachable("FenceWrites", &["LiftFence", "LimitDetachment"]);
+
+    let early: Vec<_> = kept_up.into_iter().filter(|s| fails.contains_key(s)).collect();
+    assert!(early.is_empty(), "the fence is left up on the way to {early:?}");
+}
+
+#[test]
+fn nothing_lifts_the_fence_after_the_promotion() {
+    let machine = Machine::named("promote-home");
+    let after = machine.reachable("LimitDetachment", &[]);
+    assert!(!after.contains("LiftFence"), "{after:?}");
+
+    let lift = machine.states()["LiftFence"];
+    assert!(lift["Arguments"]["Payload"]["unless_promoted"].is_object(), "LiftFence looks first");
+    let parent = Machine::named("failback");
+    let before_away_is_rebuilt = parent.reachable("BringWriterHome", &["Finish?"]);
+    assert!(!before_away_is_rebuilt.contains("LiftFence"), "only Finish lifts the fence");
+}
+
+#[test]
+fn waits_are_short_while_writes_are_refused() {
+    let promote = Machine::named("promote-home");
+    let cut_over = Machine::named("cut-over");
+    let parent = Machine::named("failback");
+    // Behind `WaitForStragglers` the promotion is called off or unclear, and haste would be wrong.
+    let windows = [
+        (&promote, promote.reachable("NoteFence", &["WaitForStragglers"])),
+        (&cut_over, cut_over.reachable("TakeInput", &[])),
+        (&parent, parent.reachable("LimitHomePromoted", &["CutOverWriter"])),
+    ];
+    for (machine, window) in windows {
+        for (state, wait) in machine.of_type("Wait") {
+            let long = wait["Seconds"].as_u64().is_none_or(|seconds| seconds > 2);
+            assert!(!(long && window.contains(state)), "{}: {state}", machine.name);
+        }
+    }
+}
+
+#[test]
+fn request_of_every_environment_is_readable_and_prod_only_plans() {
+    let samconfig = source::read("samconfig.toml");
+    let environments = source::files("infra/environments", ".yaml");
+    assert!(environments.contains("prod"), "{environments:?}");
+    for environment in environments {
+        let parameters = template::load(&format!("infra/environments/{environment}.yaml"));
+        let text = parameters["Request"].as_str().expect("a request");
+        let request: Value = serde_json::from_str(text).expect("the request is JSON");
+        let request = failback_plan::Request::parse(&request).expect("the request is accepted");
+        assert_eq!(parameters["HomeRegion"], request.home.region, "{environment}");
+        assert_eq!(parameters["AwayRegion"], request.away.region, "{environment}");
+        assert_eq!(request.dry_run, environment == "prod", "{environment}");
+        for command in ["build", "deploy"] {
+            let section = format!("[{environment}.{command}.parameters]");
+            let (_, rest) = samconfig.split_once(&section).unwrap_or_else(|| panic!("{section}"));
+            let section_text = rest.split("\n[").next().unwrap_or_default();
+            let file = format!("file://infra/environments/{environment}.yaml");
+            assert!(section_text.contains(&file), "{section} does not name {file}");
+        }
+    }
+}
