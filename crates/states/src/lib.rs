@@ -40,6 +40,7 @@ mod eval;
 mod execution;
 mod executor;
 mod failure;
+mod fields;
 mod functions;
 mod history;
 mod lines;
