@@ -19,7 +19,7 @@ pub struct SplitMoment {
 }
 
 /// A time in which no row was acknowledged.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gap {
     /// The last row before, or the start, in epoch milliseconds.
     pub from_ms: i64,

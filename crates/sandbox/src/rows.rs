@@ -53,18 +53,10 @@ pub struct Stream {
 impl Stream {
     /// The lag at a moment. It cannot grow faster than the clock, and it varies by a quarter.
     fn lag_ms(&self, at_ms: i64, seed: u64) -> i64 {
-        let mut lag = 0;
-        let mut last = self.from_ms;
+        let mut lag = 0_i64;
         for (index, (since, aimed)) in self.lags.iter().enumerate() {
-            let until = self.lags.get(index + 1).map_or(at_ms, |next| next.0).min(at_ms);
-            if *since > at_ms {
-                break;
-            }
-            lag = (*aimed).min(lag.saturating_add(until - last.max(*since)).max(0));
-            if index == 0 {
-                lag = lag.max((*aimed).min(until - self.from_ms));
-            }
-            last = until;
+            let until = self.lags.get(index + 1).map_or(at_ms, |next| next.0.min(at_ms));
+            lag = lag.saturating_add((until - since).max(0)).min(*aimed);
         }
         let percent = 75 + i64::try_from(mix(seed, at_ms / 1_000) % 51).unwrap_or(25);
         lag.saturating_mul(percent) / 100
@@ -190,7 +182,8 @@ impl Rows {
     /// Applies what has arrived in a volume by now.
     pub fn catch_up(&mut self, volume: &str, now_ms: i64) {
         let seed = self.seed;
-        let Some(stream) = self.streams.iter_mut().find(|s| s.volume == volume && s.to_ms.is_none())
+        let Some(stream) =
+            self.streams.iter_mut().find(|s| s.volume == volume && s.to_ms.is_none())
         else {
             return;
         };
@@ -232,11 +225,8 @@ impl Rows {
         let minute = 60_000;
         let first = (from_ms + minute - 1).div_euclid(minute);
         let last = (to_ms - 1).div_euclid(minute);
-        let streams = || {
-            self.streams
-                .iter()
-                .filter(|s| s.target.0 == region && s.target.1 == cluster_id)
-        };
+        let streams =
+            || self.streams.iter().filter(|s| s.target.0 == region && s.target.1 == cluster_id);
         (first..=last)
             .filter_map(|minutes| {
                 let at_ms = minutes * minute;

@@ -373,7 +373,7 @@ pub struct RecordSpec {
     /// Seconds.
     pub ttl_s: u32,
     /// What it says; `{writer:<region>/<cluster>}` and `{reader:<region>/<cluster>}` stand for
-    /// endpoints that are only known once the world is built.
+    /// endpoints, whose host names are only known once the world is built.
     pub values: Vec<String>,
 }
 
@@ -385,7 +385,7 @@ pub struct ClientSpec {
     pub name: String,
     /// Where it runs.
     pub location: ClientLocation,
-    /// The host name it writes to.
+    /// The host name it writes to, or an endpoint as in a record's values.
     #[serde(default)]
     pub writes_to: Option<String>,
     /// Milliseconds between two writes.

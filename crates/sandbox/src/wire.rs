@@ -371,6 +371,19 @@ impl Xml {
         });
     }
 
+    /// What a fragment of this writer came to.
+    pub fn raw(&mut self, fragment: &str) {
+        self.0.push_str(fragment);
+    }
+
+    /// A fragment, to be put into a document with [`Xml::raw`].
+    #[must_use]
+    pub fn fragment(content: impl FnOnce(&mut Xml)) -> String {
+        let mut xml = Self::default();
+        content(&mut xml);
+        xml.0
+    }
+
     /// An element with text in it, left out when there is none.
     pub fn maybe(&mut self, name: &str, value: Option<impl Display>) {
         if let Some(value) = value {

@@ -158,14 +158,14 @@ impl World {
     pub fn new(spec: &WorldSpec, seed: u64, now_ms: i64) -> Result<Self, SpecError> {
         let behaviour = Behaviour::default();
         let (rds, rows) = rds::build::build(spec, seed, now_ms)?;
-        let zones = rds::build::name_endpoints(&rds, &spec.hosted_zones)?;
+        let spec = &rds::build::name_endpoints(&rds, spec)?;
         let mut world = Self {
             now_ms,
             started_ms: now_ms,
             account: spec.account.clone(),
             seed,
             network: Network::build(&spec.regions)?,
-            dns: Dns::build(&zones)?,
+            dns: Dns::build(&spec.hosted_zones)?,
             workload: Workload::build(&spec.clients, seed)?,
             behaviour,
             rds,
