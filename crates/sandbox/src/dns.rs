@@ -138,6 +138,14 @@ impl Dns {
         zone.current().find(|record| record.name == name && record.record_type == record_type)
     }
 
+    /// Makes a name an alias of another one, in sync at once: what an operator did long ago, or
+    /// what a test wants to be true. Returns whether there is such a zone.
+    pub fn set_cname(&mut self, zone_id: &str, name: &str, ttl_s: i64, value: &str) -> bool {
+        let record = RecordSet::simple(name, "CNAME", ttl_s, value);
+        let zone = self.zones.get_mut(zone_id);
+        zone.map(|zone| zone.records.insert(record.key(), Timeline::of(record))).is_some()
+    }
+
     /// Writes a batch into a zone and says under which id it is pending.
     ///
     /// # Errors

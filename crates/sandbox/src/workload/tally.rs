@@ -82,13 +82,14 @@ impl Tally {
     pub(super) fn report(&self, client: &str, purpose: Purpose, now_ms: i64) -> ClientReport {
         // The gap that is open now may be the longest, and counts as far as it has come.
         let open = Gap { from_ms: self.last_ms, to_ms: now_ms };
+        let interrupted_ms = self.interrupted_ms + self.interruption_ms(&open);
         ClientReport {
             client: client.to_owned(),
             purpose,
             acknowledged: self.acknowledged,
             failures: self.failures.clone(),
             longest_gap: self.longest_with(open),
-            seconds_interrupted: (self.interrupted_ms + self.interruption_ms(&open)) as f64 / 1e3,
+            seconds_interrupted: interrupted_ms as f64 / 1_000.0,
             served_by: self.served_by.clone(),
         }
     }
