@@ -103,9 +103,7 @@ impl<'a> Draft<'a> {
                 &self.home,
                 &self.captured_home,
                 self.seen.membership(&self.home.arn).map(|(g, _)| g.id.clone()),
-                self.seen
-                    .global_cluster(&request.global_clusters.former)
-                    .map(|g| g.id.clone()),
+                self.seen.global_cluster(&request.global_clusters.former).map(|g| g.id.clone()),
             ),
             restore_network: NetworkTargets {
                 region: request.home.region.clone(),
@@ -238,10 +236,8 @@ impl<'a> Draft<'a> {
                 .map(|subnet| (subnet.clone(), fence_away.fence_acl_id.clone()))
                 .collect(),
         };
-        let home_open = NetworkTargets {
-            region: self.home.region.clone(),
-            targets: self.home_subnets.clone(),
-        };
+        let home_open =
+            NetworkTargets { region: self.home.region.clone(), targets: self.home_subnets.clone() };
         let away_open =
             NetworkTargets { region: self.away.region.clone(), targets: self.away_subnets.clone() };
         let home_is_writer = (&self.home_restored, MustBe::RegionalWriter);
@@ -275,7 +271,8 @@ impl<'a> Draft<'a> {
 
     fn endpoints_before(&self) -> Vec<EndpointBefore> {
         let clusters = [(&self.seen.home, &self.home), (&self.seen.away, &self.away)];
-        let described = clusters.iter().filter_map(|(side, r)| Some((r, side.cluster(&r.cluster_id)?)));
+        let described =
+            clusters.iter().filter_map(|(side, r)| Some((r, side.cluster(&r.cluster_id)?)));
         described
             .flat_map(|(reference, cluster)| {
                 let both = [("writer", &cluster.endpoint), ("reader", &cluster.reader_endpoint)];
@@ -416,9 +413,8 @@ fn capture(side: &Side, seen: &RegionSeen, field: &'static str) -> Result<Captur
     {
         return Ok(capture_cluster(cluster, seen));
     }
-    let gone = |resource_id: String| move |captured: Captured| Captured {
-        cluster_resource_id: resource_id.clone(),
-        ..captured
+    let gone = |resource_id: String| {
+        move |captured: Captured| Captured { cluster_resource_id: resource_id.clone(), ..captured }
     };
     let resource_id = cluster
         .map(|c| c.resource_id.clone())
@@ -429,9 +425,10 @@ fn capture(side: &Side, seen: &RegionSeen, field: &'static str) -> Result<Captur
         return Ok(gone(resource_id)(given.clone()));
     }
     let successor = seen.cluster(&side.restored_cluster_id);
-    let complete = side.restored_instances.iter().all(|wanted| {
-        seen.instances_of(&side.restored_cluster_id).any(|i| i.id == wanted.id)
-    });
+    let complete = side
+        .restored_instances
+        .iter()
+        .all(|wanted| seen.instances_of(&side.restored_cluster_id).any(|i| i.id == wanted.id));
     match (successor, cluster) {
         (Some(successor), _) if complete => Ok(gone(resource_id)(capture_cluster(successor, seen))),
         (_, Some(cluster)) => Err(Refusal::SettingsUnreadable {
@@ -469,30 +466,30 @@ fn capture_cluster(cluster: &ClusterSeen, seen: &RegionSeen) -> Captured {
     }
 }
 
-fn instances(
-    side: &Side,
-    name: &str,
-    captured: &Captured,
-) -> Result<Vec<InstancePlan>, Refusal> {
+fn instances(side: &Side, name: &str, captured: &Captured) -> Result<Vec<InstancePlan>, Refusal> {
     side.restored_instances
         .iter()
         .enumerate()
         .map(|(i, wanted)| {
             let settings = match &wanted.like {
-                Some(like) => captured.instances.iter().find(|s| s.captured_from == *like).ok_or_else(
-                    || Refusal::NoInstanceLike {
-                        field: format!("{name}.restored_instances[{i}].like"),
-                        like: like.clone(),
-                        cluster: side.cluster_id.clone(),
-                    },
-                )?,
-                None => captured.instances.get(i).or_else(|| captured.instances.first()).ok_or_else(
-                    || Refusal::NoInstanceLike {
-                        field: format!("{name}.restored_instances"),
-                        like: "any instance".to_owned(),
-                        cluster: side.cluster_id.clone(),
-                    },
-                )?,
+                Some(like) => {
+                    captured.instances.iter().find(|s| s.captured_from == *like).ok_or_else(
+                        || Refusal::NoInstanceLike {
+                            field: format!("{name}.restored_instances[{i}].like"),
+                            like: like.clone(),
+                            cluster: side.cluster_id.clone(),
+                        },
+                    )?
+                }
+                None => {
+                    captured.instances.get(i).or_else(|| captured.instances.first()).ok_or_else(
+                        || Refusal::NoInstanceLike {
+                            field: format!("{name}.restored_instances"),
+                            like: "any instance".to_owned(),
+                            cluster: side.cluster_id.clone(),
+                        },
+                    )?
+                }
             };
             Ok(InstancePlan { id: wanted.id.clone(), settings: settings.clone() })
         })

@@ -72,11 +72,16 @@ pub fn open_targets(
             return Err(Refusal::FenceUnusable {
                 field: fence_field(side),
                 acl: fence.id.clone(),
-                problem: format!("is of {}, but the subnet `{subnet}` is of {}", fence.vpc_id, now.vpc_id),
+                problem: format!(
+                    "is of {}, but the subnet `{subnet}` is of {}",
+                    fence.vpc_id, now.vpc_id
+                ),
             });
         }
         let target = match &network.open_acl_id {
-            Some(id) => seen.network_acls.iter().find(|acl| acl.id == *id && acl.vpc_id == now.vpc_id),
+            Some(id) => {
+                seen.network_acls.iter().find(|acl| acl.id == *id && acl.vpc_id == now.vpc_id)
+            }
             None if now.id != fence.id => Some(now),
             None => seen.network_acls.iter().find(|acl| acl.is_default && acl.vpc_id == now.vpc_id),
         };
@@ -134,7 +139,10 @@ mod tests {
             vpc_id: "vpc-1".to_owned(),
             is_default,
             denies_inbound: denies,
-            associations: subnets.iter().map(|s| (s.to_string(), format!("aclassoc-{s}"))).collect(),
+            associations: subnets
+                .iter()
+                .map(|s| (s.to_string(), format!("aclassoc-{s}")))
+                .collect(),
         }
     }
 
@@ -152,7 +160,8 @@ mod tests {
 
     #[test]
     fn subnet_on_its_target_is_left_alone() {
-        let acls = [acl("acl-a", true, false, &["s1", "s2"]), acl("acl-fence", false, true, &["s3"])];
+        let acls =
+            [acl("acl-a", true, false, &["s1", "s2"]), acl("acl-fence", false, true, &["s3"])];
         let targets = ["s1", "s3"].map(|s| (s.to_owned(), "acl-a".to_owned())).into();
 
         let changes = replacements(&acls, &targets).expect("both ACLs exist");
@@ -192,8 +201,10 @@ mod tests {
 
     #[test]
     fn open_acl_that_does_not_exist_is_refused() {
-        let seen =
-            region(vec![acl("acl-default", true, false, &["s1"]), acl("acl-fence", false, true, &[])]);
+        let seen = region(vec![
+            acl("acl-default", true, false, &["s1"]),
+            acl("acl-fence", false, true, &[]),
+        ]);
         let refused = open_targets(&seen, "away", &network(Some("acl-x")), &["s1".to_owned()]);
         assert!(matches!(refused, Err(Refusal::NetworkTargetUnknown { .. })), "{refused:?}");
     }

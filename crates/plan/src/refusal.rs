@@ -41,7 +41,9 @@ pub enum Refusal {
          a global database. Set `ManageMasterUserPassword` to false on it and start again"
     )]
     ManagedMasterSecret { cluster: String, region: String },
-    #[error("`{cluster}` has backtrack switched on, which Aurora does not allow in a global database")]
+    #[error(
+        "`{cluster}` has backtrack switched on, which Aurora does not allow in a global database"
+    )]
     Backtrack { cluster: String },
     #[error(
         "the stale home cluster `{cluster}` runs {home_engine} and away runs {away_engine}: a \
@@ -88,7 +90,9 @@ pub enum Refusal {
          switches off. Switch it off and start again"
     )]
     GlobalClusterProtected { global_cluster: String },
-    #[error("{kind} `{name}` does not exist in {region}, so `{cluster}` could not be rebuilt as it was")]
+    #[error(
+        "{kind} `{name}` does not exist in {region}, so `{cluster}` could not be rebuilt as it was"
+    )]
     MissingDependency { kind: &'static str, name: String, region: String, cluster: String },
     #[error(
         "{field} names `{acl}`, which {problem}. Clients could not be kept from writing to two \
@@ -111,8 +115,12 @@ pub enum Refusal {
     NoInstanceLike { field: String, like: String, cluster: String },
     #[error("DNS record {name}: {problem}. Correct `{field}`")]
     DnsUnusable { field: String, name: String, problem: String },
-    #[error("the topology fits no step of the failback: {what}. Put it in order by hand, then start again")]
+    #[error(
+        "the topology fits no step of the failback: {what}. Put it in order by hand, then start again"
+    )]
     UnknownTopology { what: String },
-    #[error("an operation runs on the global cluster `{global_cluster}` ({operation}). Wait for its end")]
+    #[error(
+        "an operation runs on the global cluster `{global_cluster}` ({operation}). Wait for its end"
+    )]
     OperationRuns { global_cluster: String, operation: String },
 }

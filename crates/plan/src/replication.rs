@@ -42,7 +42,9 @@ pub fn judge(samples: &[LagSample], gate: Gate) -> (Answer, Option<f64>) {
     let answer = if newest.len() < wanted {
         Answer::pending(format!("{} of {wanted} fresh lag samples are there", newest.len()))
     } else if worst > limit {
-        Answer::pending(format!("replication lag is {worst:.0} ms, above the limit of {limit:.0} ms"))
+        Answer::pending(format!(
+            "replication lag is {worst:.0} ms, above the limit of {limit:.0} ms"
+        ))
     } else {
         Answer::done(format!("{wanted} samples in a row show at most {worst:.0} ms of lag"))
     };

@@ -148,7 +148,9 @@ fn default_ttl_s() -> i64 {
 
 /// Input that cannot be acted on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the input's field `{field}` {problem}. Nothing was changed. Correct the input and start again")]
+#[error(
+    "the input's field `{field}` {problem}. Nothing was changed. Correct the input and start again"
+)]
 pub struct InvalidRequest {
     /// Path of the field, such as `home.region`.
     pub field: String,
@@ -230,7 +232,10 @@ impl Request {
                 return Err(InvalidRequest::new(field, "is 0; it must be at least 1"));
             }
             if value > 86_400 {
-                return Err(InvalidRequest::new(field, format!("is {value}; at most 86400 is allowed")));
+                return Err(InvalidRequest::new(
+                    field,
+                    format!("is {value}; at most 86400 is allowed"),
+                ));
             }
         }
         Ok(())
@@ -265,7 +270,10 @@ impl Side {
         if let Some(id) = &self.final_snapshot_id {
             let field = format!("{name}.final_snapshot_id");
             if !is_identifier(id, 255) {
-                return Err(InvalidRequest::new(field, format!("is `{id}`, which {SNAPSHOT_GRAMMAR}")));
+                return Err(InvalidRequest::new(
+                    field,
+                    format!("is `{id}`, which {SNAPSHOT_GRAMMAR}"),
+                ));
             }
         }
         if !self.network.fence_acl_id.starts_with("acl-") {
@@ -385,8 +393,7 @@ mod tests {
 
     #[test]
     fn same_id_twice_is_refused() {
-        let error =
-            refused(|v| v["away"]["restored_cluster_id"] = v["home"]["cluster_id"].clone());
+        let error = refused(|v| v["away"]["restored_cluster_id"] = v["home"]["cluster_id"].clone());
         assert_eq!(error.field, "away.restored_cluster_id");
         let error = refused(|v| v["global_clusters"]["restored"] = json!("reinvent-dat348-gdb"));
         assert_eq!(error.field, "global_clusters.restored");

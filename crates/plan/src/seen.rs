@@ -192,7 +192,10 @@ impl RegionSeen {
     }
 
     /// The instances of a cluster.
-    pub fn instances_of<'a>(&'a self, cluster_id: &'a str) -> impl Iterator<Item = &'a InstanceSeen> {
+    pub fn instances_of<'a>(
+        &'a self,
+        cluster_id: &'a str,
+    ) -> impl Iterator<Item = &'a InstanceSeen> {
         self.instances.iter().filter(move |i| i.cluster_id.as_deref() == Some(cluster_id))
     }
 

@@ -85,17 +85,26 @@ pub fn detach(
     leaves_as: LeavesAs,
 ) -> Decided<()> {
     let Some((global, member)) = global.and_then(|g| g.member(&target.arn).map(|m| (g, m))) else {
-        return Ok(Step::Done(format!("{} is a member of no such global cluster", target.cluster_id)));
+        return Ok(Step::Done(format!(
+            "{} is a member of no such global cluster",
+            target.cluster_id
+        )));
     };
     if let Some(operation) = &global.operation {
         return Ok(Step::Wait(format!("{} is under way on {}", operation, global.id)));
     }
     match (leaves_as, member.is_writer) {
         (LeavesAs::Reader, true) => {
-            return Err(NotAsPlanned(format!("{} is the writer of {}", target.cluster_id, global.id)));
+            return Err(NotAsPlanned(format!(
+                "{} is the writer of {}",
+                target.cluster_id, global.id
+            )));
         }
         (LeavesAs::Writer, false) => {
-            return Err(NotAsPlanned(format!("{} is a reader of {}", target.cluster_id, global.id)));
+            return Err(NotAsPlanned(format!(
+                "{} is a reader of {}",
+                target.cluster_id, global.id
+            )));
         }
         (LeavesAs::Writer, true) if global.members.len() > 1 => {
             return Ok(Step::Wait(format!("{} still lists other members", global.id)));
@@ -243,6 +252,13 @@ pub fn delete_cluster(
         return Ok(Step::Done(format!("{} is being deleted", cluster.id)));
     }
     if let Some(snapshot) = deletion.snapshot {
+        // Ours, and the cluster's description is behind: the deletion has begun.
+        if snapshot.cluster_resource_id.as_deref() == Some(deletion.resource_id) {
+            return Ok(Step::Wait(format!(
+                "{} exists and {} is {}",
+                snapshot.id, cluster.id, cluster.status
+            )));
+        }
         return Err(NotAsPlanned(format!(
             "the snapshot {} exists already, and {} is not being deleted",
             snapshot.id, cluster.id
@@ -259,7 +275,10 @@ pub fn delete_cluster(
     }
     not_terminal(cluster)?;
     if cluster.status != "available" {
-        return Ok(Step::Wait(format!("{} is {}: no snapshot can be taken", cluster.id, cluster.status)));
+        return Ok(Step::Wait(format!(
+            "{} is {}: no snapshot can be taken",
+            cluster.id, cluster.status
+        )));
     }
     Ok(Step::Act(()))
 }
@@ -272,11 +291,15 @@ pub fn deletion(deletion: Deletion<'_>) -> Answer {
     match deletion.snapshot {
         // Told apart from "never made" only by time: a describe may be behind.
         None => Answer::pending(format!("the snapshot {} is not listed", deletion.snapshot_id)),
-        Some(s) if s.cluster_resource_id.as_deref().is_some_and(|id| id != deletion.resource_id) => {
+        Some(s)
+            if s.cluster_resource_id.as_deref().is_some_and(|id| id != deletion.resource_id) =>
+        {
             Answer::failed(format!("the snapshot {} was taken from another cluster", s.id))
         }
         Some(s) => match s.status.as_str() {
-            "available" => Answer::done(format!("the cluster is gone; its snapshot {} is available", s.id)),
+            "available" => {
+                Answer::done(format!("the cluster is gone; its snapshot {} is available", s.id))
+            }
             "failed" => Answer::failed(format!("the snapshot {} failed", s.id)),
             status => Answer::pending(format!("the snapshot {} is {status}", s.id)),
         },
@@ -305,7 +328,9 @@ pub fn create_global_cluster(
     listed_in: Option<&str>,
 ) -> Decided<()> {
     let Some(source) = source else {
-        return Err(NotAsPlanned("the cluster whose data is to be taken does not exist".to_owned()));
+        return Err(NotAsPlanned(
+            "the cluster whose data is to be taken does not exist".to_owned(),
+        ));
     };
     if let Some(global) = global {
         if global.status == "deleting" {
@@ -370,7 +395,10 @@ pub fn create_cluster(
         };
     }
     let Some(source) = source else {
-        return Err(NotAsPlanned(format!("the writer {} does not exist", rebuild.source.cluster_id)));
+        return Err(NotAsPlanned(format!(
+            "the writer {} does not exist",
+            rebuild.source.cluster_id
+        )));
     };
     if !global.is_some_and(|g| g.member(&source.arn).is_some_and(|m| m.is_writer)) {
         return Ok(Step::Wait(format!("{} is not listed as the writer yet", source.id)));
@@ -397,7 +425,10 @@ pub fn create_instances(
         match instances.iter().find(|i| i.id == wanted.id) {
             None => missing.push(wanted.clone()),
             Some(i) if i.cluster_id.as_deref() != Some(&cluster.id) => {
-                return Err(NotAsPlanned(format!("the instance {} belongs to another cluster", i.id)));
+                return Err(NotAsPlanned(format!(
+                    "the instance {} belongs to another cluster",
+                    i.id
+                )));
             }
             Some(i) if i.status == "deleting" => {
                 return Ok(Step::Wait(format!("an older {} is being deleted", i.id)));

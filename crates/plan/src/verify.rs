@@ -80,7 +80,9 @@ pub fn row(seen: &Seen, region: &str, cluster_id: &str) -> Row {
     };
     let status = capitalized(&cluster.status);
     match seen.membership(&cluster.arn) {
-        Some((_, member)) => make("Global", &status, if member.is_writer { "Writer" } else { "Reader" }),
+        Some((_, member)) => {
+            make("Global", &status, if member.is_writer { "Writer" } else { "Reader" })
+        }
         None if cluster.replication_source.is_some() => make("Regional", &status, "Reader"),
         None if cluster.writer_instance().is_some() => make("Regional", &status, "Writer"),
         None => make("Regional", &status, "Unknown"),
@@ -149,7 +151,8 @@ fn role_difference(
     let role = if writer { "writer" } else { "reader" };
     match found {
         Some((global, member)) if global.id == global_cluster_id && member.is_writer == writer => {
-            (global.writers().len() != 1).then(|| format!("{global_cluster_id} lists several writers"))
+            (global.writers().len() != 1)
+                .then(|| format!("{global_cluster_id} lists several writers"))
         }
         Some((global, member)) => Some(format!(
             "{name} is a {} of {}, not the {role} of {global_cluster_id}",

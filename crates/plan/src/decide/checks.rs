@@ -81,7 +81,11 @@ fn away(request: &Request, seen: &Seen) -> Checked {
         return Err(Refusal::AwayMissing { cluster: id.clone(), region: region.clone() });
     };
     if let Some(source_arn) = cluster.replication_source.clone() {
-        return Err(Refusal::AwayNotWriter { cluster: id.clone(), region: region.clone(), source_arn });
+        return Err(Refusal::AwayNotWriter {
+            cluster: id.clone(),
+            region: region.clone(),
+            source_arn,
+        });
     }
     if let Some((global, member)) = seen.membership(&cluster.arn) {
         if !member.is_writer {
@@ -109,7 +113,10 @@ fn away(request: &Request, seen: &Seen) -> Checked {
     }
     let serves = |i: &InstanceSeen| cluster.writer_instance() == Some(&i.id) && is_serving(i);
     if !seen.away.instances_of(id).any(serves) {
-        return Err(Refusal::AwayHasNoWriterInstance { cluster: id.clone(), region: region.clone() });
+        return Err(Refusal::AwayHasNoWriterInstance {
+            cluster: id.clone(),
+            region: region.clone(),
+        });
     }
     if cluster.managed_secret {
         return Err(Refusal::ManagedMasterSecret { cluster: id.clone(), region: region.clone() });
@@ -203,15 +210,21 @@ fn ids(request: &Request, seen: &Seen, stage: Stage) -> Checked {
         let id = &side.restored_cluster_id;
         for region in all_regions {
             let Some(holder) = region.cluster(id) else { continue };
-            if region.region == side.region && !(still_to_be_made && is_foreign(request, seen, holder)) {
+            if region.region == side.region
+                && !(still_to_be_made && is_foreign(request, seen, holder))
+            {
                 continue;
             }
             return Err(in_use(field, id, &region.region, format!("the cluster {}", holder.arn)));
         }
         let listed = |g: &GlobalClusterSeen| {
             let ends = format!(":cluster:{id}");
-            let elsewhere = |arn: &str| !all_regions.iter().any(|r| arn.contains(&format!(":{}:", r.region)));
-            g.members.iter().find(|m| m.arn.ends_with(&ends) && elsewhere(&m.arn)).map(|m| m.arn.clone())
+            let elsewhere =
+                |arn: &str| !all_regions.iter().any(|r| arn.contains(&format!(":{}:", r.region)));
+            g.members
+                .iter()
+                .find(|m| m.arn.ends_with(&ends) && elsewhere(&m.arn))
+                .map(|m| m.arn.clone())
         };
         if let Some(arn) = seen.global_clusters.iter().find_map(listed) {
             let region = arn.split(':').nth(3).unwrap_or_default().to_owned();
@@ -290,10 +303,9 @@ fn snapshots(request: &Request, seen: &Seen) -> Checked {
 }
 
 fn protection(request: &Request, seen: &Seen) -> Checked {
-    let clusters =
-        [(&request.home, &seen.home), (&request.away, &seen.away)].into_iter().filter_map(
-            |(side, region)| Some((region.cluster(&side.cluster_id)?, &region.region)),
-        );
+    let clusters = [(&request.home, &seen.home), (&request.away, &seen.away)]
+        .into_iter()
+        .filter_map(|(side, region)| Some((region.cluster(&side.cluster_id)?, &region.region)));
     for (cluster, region) in clusters {
         if cluster.settings.deletion_protection && !request.clear_deletion_protection {
             let what = format!("`{}` in {region}", cluster.id);
@@ -329,13 +341,18 @@ fn dns(request: &Request, seen: &Seen) -> Checked {
             return refuse("zone_id", format!("the hosted zone {} was not read", wanted.zone_id));
         };
         if record.zone_name.eq_ignore_ascii_case(name) {
-            return refuse("name", "it is the apex of its zone, where no CNAME can stand".to_owned());
+            return refuse(
+                "name",
+                "it is the apex of its zone, where no CNAME can stand".to_owned(),
+            );
         }
         match (record.kind.as_deref(), &record.value) {
             (Some("CNAME"), Some(_)) => {}
             (Some("CNAME"), None) => return refuse("name", "it has no single value".to_owned()),
             (Some(other), _) => return refuse("name", format!("it is of type {other}, not CNAME")),
-            (None, _) => return refuse("name", "no record of that name exists in the zone".to_owned()),
+            (None, _) => {
+                return refuse("name", "no record of that name exists in the zone".to_owned());
+            }
         }
     }
     Ok(())

@@ -91,7 +91,9 @@ fn before_rebuild(request: &Request, seen: &Seen) -> Result<Found, Refusal> {
     let former = seen.global_cluster(&request.global_clusters.former);
     let (stage, reason) = match (stale, former) {
         (Some(c), _) => (Stage::RetireHome, format!("the stale cluster {} is {}", c.id, c.status)),
-        (None, Some(g)) => (Stage::RetireHome, format!("the former global cluster {} is left", g.id)),
+        (None, Some(g)) => {
+            (Stage::RetireHome, format!("the former global cluster {} is left", g.id))
+        }
         (None, None) => (Stage::RebuildHome, "the stale home cluster is gone".to_owned()),
     };
     Ok(Found { stage, reasons: vec![reason] })

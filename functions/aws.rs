@@ -1,0 +1,109 @@
+//! SDK clients, one for each service and Region that a payload names.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
+
+/// Route 53 is global; its API is signed for this Region.
+/// Source: Route 53 endpoints and quotas, AWS General Reference.
+const ROUTE_53_REGION: &str = "us-east-1";
+
+/// Everything a function may use of AWS.
+///
+/// A client is always made for the Region a payload names, never for the function's own: the
+/// function's Region is an accident of where the stack was deployed.
+#[derive(Clone)]
+pub struct Aws {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    config: SdkConfig,
+    /// The environment's request, which an execution's input overrides field by field.
+    environment_request: Option<String>,
+    rds: Mutex<BTreeMap<String, aws_sdk_rds::Client>>,
+    ec2: Mutex<BTreeMap<String, aws_sdk_ec2::Client>>,
+    cloudwatch: Mutex<BTreeMap<String, aws_sdk_cloudwatch::Client>>,
+    route53: Mutex<BTreeMap<String, aws_sdk_route53::Client>>,
+}
+
+macro_rules! client {
+    ($(#[$doc:meta])* $name:ident, $sdk:ident) => {
+        $(#[$doc])*
+        pub fn $name(&self, region: &str) -> $sdk::Client {
+            let mut clients = self.shared.$name.lock().unwrap_or_else(PoisonError::into_inner);
+            let make = || {
+                let config = $sdk::config::Builder::from(&self.shared.config)
+                    .region(Region::new(region.to_owned()))
+                    .build();
+                $sdk::Client::from_conf(config)
+            };
+            clients.entry(region.to_owned()).or_insert_with(make).clone()
+        }
+    };
+}
+
+impl Aws {
+    /// Clients on this configuration; `environment_request` is the JSON text that `plan_failback`
+    /// completes its input from.
+    pub fn new(config: SdkConfig, environment_request: Option<String>) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                config,
+                environment_request,
+                rds: Mutex::default(),
+                ec2: Mutex::default(),
+                cloudwatch: Mutex::default(),
+                route53: Mutex::default(),
+            }),
+        }
+    }
+
+    /// Clients as a Lambda function has them: credentials, endpoints and `FAILBACK_REQUEST` from the
+    /// environment. Every call is bounded well below the function's time-out, so that a Region that
+    /// does not answer is reported by name and not by a killed function.
+    pub async fn from_env() -> Self {
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(Duration::from_secs(3))
+            .operation_attempt_timeout(Duration::from_secs(8))
+            .operation_timeout(Duration::from_secs(20))
+            .build();
+        let config = aws_config::defaults(BehaviorVersion::latest())
+            .retry_config(RetryConfig::standard().with_max_attempts(3))
+            .timeout_config(timeouts)
+            .load()
+            .await;
+        Self::new(config, std::env::var("FAILBACK_REQUEST").ok())
+    }
+
+    client! {
+        /// RDS in a Region.
+        rds, aws_sdk_rds
+    }
+    client! {
+        /// EC2 in a Region.
+        ec2, aws_sdk_ec2
+    }
+    client! {
+        /// CloudWatch in a Region.
+        cloudwatch, aws_sdk_cloudwatch
+    }
+    client! {
+        /// Route 53, signed for a Region; [`Aws::dns`] knows which.
+        route53, aws_sdk_route53
+    }
+
+    /// Route 53.
+    pub fn dns(&self) -> aws_sdk_route53::Client {
+        self.route53(ROUTE_53_REGION)
+    }
+
+    /// The environment's request as JSON text.
+    pub fn environment_request(&self) -> Option<&str> {
+        self.shared.environment_request.as_deref()
+    }
+}

@@ -1,0 +1,120 @@
+//! Reads both Regions and decides what the run will do, or refuses before anything is touched.
+//!
+//! - **State:** `PlanFailback`.
+//! - **Requires:** a request that can be read, and a topology that fits it.
+//! - **Ensures:** nothing; it only reads.
+//! - **Idempotent because** it changes nothing.
+//! - **Answers:** the plan.
+//! - **Calls:** `rds:DescribeDBClusters`, `rds:DescribeDBInstances`, `rds:DescribeGlobalClusters`,
+//!   `rds:DescribeDBClusterSnapshots`, `rds:DescribeDBSubnetGroups`,
+//!   `rds:DescribeDBClusterParameterGroups`, `rds:DescribeDBParameterGroups`,
+//!   `rds:DescribeDBClusterEndpoints`, `ec2:DescribeNetworkAcls`, `ec2:DescribeSecurityGroups`,
+//!   `route53:GetHostedZone`, `route53:ListResourceRecordSets`.
+
+use failback_plan::request::Side;
+use failback_plan::seen::{RegionSeen, Seen};
+use failback_plan::{InvalidRequest, Plan, Request, decide};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::aws::Aws;
+use crate::error::FailbackError;
+use crate::{dns, network, observe};
+
+/// What the state passes in.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Input {
+    /// The execution's input: the whole request, or what differs from the environment's.
+    pub request: Value,
+}
+
+/// Reads, looks, decides.
+pub async fn plan_failback(aws: &Aws, input: Input) -> Result<Plan, FailbackError> {
+    let Input { request } = input;
+    let request = Request::parse(&completed(aws.environment_request(), request)?)?;
+    let seen = look(aws, &request).await?;
+    let plan = decide(&request, &seen)?;
+    tracing::info!(decision = ?plan.decision, reasons = ?plan.reasons, "planned");
+    Ok(plan)
+}
+
+/// The environment's request with the execution's input laid over it, field by field (RFC 7396).
+fn completed(environment: Option<&str>, request: Value) -> Result<Value, FailbackError> {
+    let Some(environment) = environment.filter(|text| !text.trim().is_empty()) else {
+        return Ok(request);
+    };
+    let mut base: Value = serde_json::from_str(environment).map_err(|e| InvalidRequest {
+        field: "FAILBACK_REQUEST".to_owned(),
+        problem: format!("of this environment is not JSON: {e}"),
+    })?;
+    json_patch::merge(&mut base, &request);
+    Ok(base)
+}
+
+/// Everything the decision needs, of both Regions at once.
+async fn look(aws: &Aws, request: &Request) -> Result<Seen, FailbackError> {
+    let (home, away) = tokio::try_join!(side(aws, &request.home), side(aws, &request.away))?;
+    let global_clusters = observe::global_clusters(aws, &request.away.region).await?;
+    let mut records = Vec::new();
+    for record in &request.endpoints.dns {
+        let name = record.name.trim_end_matches('.');
+        let found = dns::seen(aws, &record.zone_id, name, record.set_identifier.as_deref()).await?;
+        records.extend(found);
+    }
+    Ok(Seen { home, away, global_clusters, dns: records })
+}
+
+async fn side(aws: &Aws, side: &Side) -> Result<RegionSeen, FailbackError> {
+    let region = side.region.as_str();
+    let mut clusters = observe::clusters(aws, region).await?;
+    for cluster in &mut clusters {
+        if [&side.cluster_id, &side.restored_cluster_id].contains(&&cluster.id) {
+            cluster.settings.custom_endpoints =
+                observe::custom_endpoints(aws, region, &cluster.id).await?;
+        }
+    }
+    let given = side.captured.iter().flat_map(|c| c.cluster.security_group_ids.iter());
+    let groups = clusters.iter().flat_map(|c| c.settings.security_group_ids.iter()).chain(given);
+    let wanted: std::collections::BTreeSet<String> = groups.cloned().collect();
+    Ok(RegionSeen {
+        region: region.to_owned(),
+        instances: observe::instances(aws, region, None).await?,
+        snapshots: observe::snapshots(aws, region).await?,
+        subnet_groups: observe::subnet_groups(aws, region).await?,
+        cluster_parameter_groups: observe::cluster_parameter_groups(aws, region).await?,
+        parameter_groups: observe::parameter_groups(aws, region).await?,
+        security_group_ids: network::existing_security_groups(
+            aws,
+            region,
+            wanted.into_iter().collect(),
+        )
+        .await?,
+        network_acls: network::acls(aws, region).await?,
+        clusters,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn input_is_laid_over_the_request_of_the_environment() {
+        let environment = r#"{"home": {"region": "us-east-1", "cluster_id": "a"}, "dry_run": true}"#;
+        let input = json!({"home": {"cluster_id": "b"}, "dry_run": false});
+
+        let request = completed(Some(environment), input).expect("both are JSON");
+
+        let expected = json!({"home": {"region": "us-east-1", "cluster_id": "b"}, "dry_run": false});
+        assert_eq!(request, expected);
+    }
+
+    #[test]
+    fn environment_that_is_not_json_is_named() {
+        let error = completed(Some("{"), json!({})).expect_err("it is not JSON");
+        assert!(error.message().contains("FAILBACK_REQUEST"), "{error}");
+    }
+}

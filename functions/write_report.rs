@@ -1,0 +1,160 @@
+//! Gathers the new endpoints and says what the run did.
+//!
+//! - **State:** `WriteReport`.
+//! - **Requires:** both clusters are rebuilt.
+//! - **Ensures:** nothing; it only reads.
+//! - **Idempotent because** it changes nothing.
+//! - **Answers:** the report.
+//! - **Calls:** `rds:DescribeDBClusters`, `rds:DescribeDBInstances`, `rds:DescribeGlobalClusters`,
+//!   `rds:DescribeDBClusterSnapshots`.
+
+use failback_plan::Plan;
+use failback_plan::plan::Decision;
+use failback_plan::seen::{RegionSeen, Seen};
+use failback_plan::task::{ClusterRef, Retire};
+use failback_plan::verify::{Row, row};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::aws::Aws;
+use crate::error::FailbackError;
+use crate::observe;
+
+/// What the state passes in.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Input {
+    /// The plan that was carried out.
+    pub plan: Plan,
+    /// Names that were moved, as `cut_over_dns` answered.
+    pub cut_over: Vec<Value>,
+    /// When away's writes were refused, in epoch milliseconds; `null` if an earlier execution did it.
+    pub fenced_at_ms: Option<i64>,
+    /// When home was seen to be the writer, in epoch milliseconds.
+    pub promoted_at_ms: Option<i64>,
+}
+
+/// The output of the execution.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// Always `COMPLETE`: the definition asks for it only when the final table holds.
+    pub outcome: &'static str,
+    /// What the plan had decided.
+    pub decision: Decision,
+    /// Why, and what the operator should know.
+    pub reasons: Vec<String>,
+    /// The final table.
+    pub table: Vec<Row>,
+    /// Endpoints, old and new.
+    pub endpoints: Vec<Endpoint>,
+    /// Final snapshots of the clusters that were deleted.
+    pub final_snapshots: Vec<FinalSnapshot>,
+    /// Names that were moved.
+    pub names: Vec<Value>,
+    /// When away's writes were refused.
+    pub fenced_at_ms: Option<i64>,
+    /// When home was seen to be the writer.
+    pub promoted_at_ms: Option<i64>,
+}
+
+/// An endpoint that took another's place.
+#[derive(Debug, Clone, Serialize)]
+pub struct Endpoint {
+    /// Region of both.
+    pub region: String,
+    /// `writer` or `reader`.
+    pub role: &'static str,
+    /// The cluster it belongs to now.
+    pub cluster_id: String,
+    /// Host name before, if the cluster was still there when the run began.
+    pub old: Option<String>,
+    /// Host name now.
+    pub new: Option<String>,
+}
+
+/// The final snapshot of a cluster.
+#[derive(Debug, Clone, Serialize)]
+pub struct FinalSnapshot {
+    /// Region of both.
+    pub region: String,
+    /// The cluster that was deleted.
+    pub cluster_id: String,
+    /// `DBClusterSnapshotIdentifier`.
+    pub snapshot_id: String,
+    /// Its ARN and status, `null` if it is not there.
+    pub snapshot_arn: Option<String>,
+    /// `Status`.
+    pub status: Option<String>,
+}
+
+/// Looks.
+pub async fn write_report(aws: &Aws, input: Input) -> Result<Report, FailbackError> {
+    let Input { plan, cut_over, fenced_at_ms, promoted_at_ms } = input;
+    let (home, away) = (&plan.rebuild_home.target, &plan.rebuild_away.target);
+    let seen = Seen {
+        home: side(aws, home).await?,
+        away: side(aws, away).await?,
+        global_clusters: observe::global_clusters(aws, &home.region).await?,
+        dns: Vec::new(),
+    };
+    let mut final_snapshots = Vec::new();
+    for retired in [&plan.retire_home, &plan.retire_away] {
+        final_snapshots.push(final_snapshot(aws, retired).await?);
+    }
+    Ok(Report {
+        outcome: "COMPLETE",
+        decision: plan.decision,
+        reasons: plan.reasons.clone(),
+        table: [home, away].map(|c| row(&seen, &c.region, &c.cluster_id)).into(),
+        endpoints: endpoints(&plan, &seen),
+        final_snapshots,
+        names: cut_over,
+        fenced_at_ms,
+        promoted_at_ms,
+    })
+}
+
+async fn side(aws: &Aws, cluster: &ClusterRef) -> Result<RegionSeen, FailbackError> {
+    Ok(RegionSeen {
+        region: cluster.region.clone(),
+        clusters: observe::cluster(aws, &cluster.region, &cluster.cluster_id)
+            .await?
+            .into_iter()
+            .collect(),
+        instances: observe::instances(aws, &cluster.region, Some(&cluster.cluster_id)).await?,
+        ..RegionSeen::default()
+    })
+}
+
+fn endpoints(plan: &Plan, seen: &Seen) -> Vec<Endpoint> {
+    let mut out = Vec::new();
+    for side in [&seen.home, &seen.away] {
+        for cluster in &side.clusters {
+            let both = [("writer", &cluster.endpoint), ("reader", &cluster.reader_endpoint)];
+            out.extend(both.into_iter().map(|(role, new)| Endpoint {
+                region: side.region.clone(),
+                role,
+                cluster_id: cluster.id.clone(),
+                old: plan
+                    .endpoints_before
+                    .iter()
+                    .find(|e| e.region == side.region && e.role == role)
+                    .map(|e| e.endpoint.clone()),
+                new: new.clone(),
+            }));
+        }
+    }
+    out
+}
+
+async fn final_snapshot(aws: &Aws, retired: &Retire) -> Result<FinalSnapshot, FailbackError> {
+    let cluster = &retired.cluster;
+    let snapshot = observe::snapshot(aws, &cluster.region, &retired.final_snapshot_id).await?;
+    Ok(FinalSnapshot {
+        region: cluster.region.clone(),
+        cluster_id: cluster.cluster_id.clone(),
+        snapshot_id: retired.final_snapshot_id.clone(),
+        snapshot_arn: snapshot.as_ref().map(|s| s.arn.clone()),
+        status: snapshot.map(|s| s.status),
+    })
+}
