@@ -1,6 +1,5 @@
 //! One attempt of a Task state.
 
-use std::cell::Cell;
 use std::rc::Rc;
 
 use serde_json::{Value, json};
@@ -17,8 +16,8 @@ use crate::task::TaskCall;
 struct Attempt<'a> {
     visit: &'a Visit<'a>,
     task: &'a Task,
-    /// When the task started or was last heard of, in milliseconds since the epoch.
-    alive_ms: Cell<i64>,
+    token: Option<Token>,
+    started_ms: i64,
     heartbeat_ms: Option<i64>,
 }
 
@@ -45,13 +44,14 @@ impl Run {
         let attempt = Attempt {
             visit,
             task,
-            alive_ms: now_ms.into(),
+            token,
+            started_ms: now_ms,
             heartbeat_ms: heartbeat_s.map(seconds_to_ms),
         };
         let deadline_ms = timeout_s.map(|timeout_s| now_ms + seconds_to_ms(timeout_s));
         let result = tokio::select! {
             biased;
-            result = self.perform(&attempt, arguments, token.as_ref()) => result,
+            result = self.perform(&attempt, arguments) => result,
             () = self.until(deadline_ms) => Err(timed_out(false)),
             () = self.heartbeat_lapse(&attempt) => Err(timed_out(true)),
         };
@@ -68,20 +68,17 @@ impl Run {
         let Some(heartbeat_ms) = attempt.heartbeat_ms else {
             return std::future::pending().await;
         };
-        loop {
-            self.parts.clock.sleep_until_ms(attempt.alive_ms.get() + heartbeat_ms).await;
-            if self.parts.clock.now_ms() >= attempt.alive_ms.get() + heartbeat_ms {
-                return;
-            }
+        // A heartbeat may come while the task itself is still being asked.
+        let lapse_ms = || {
+            let heard_ms = attempt.token.as_ref().and_then(|t| t.slot.state.borrow().alive_ms);
+            heard_ms.unwrap_or(attempt.started_ms) + heartbeat_ms
+        };
+        while self.parts.clock.now_ms() < lapse_ms() {
+            self.parts.clock.sleep_until_ms(lapse_ms()).await;
         }
     }
 
-    async fn perform(
-        &self,
-        attempt: &Attempt<'_>,
-        arguments: Value,
-        token: Option<&Token>,
-    ) -> Result<Value, Failure> {
+    async fn perform(&self, attempt: &Attempt<'_>, arguments: Value) -> Result<Value, Failure> {
         if attempt.task.resource.pattern == Pattern::NestedExecution {
             return self.nested(attempt, arguments).await;
         }
@@ -89,7 +86,7 @@ impl Run {
         let call = TaskCall {
             resource: attempt.task.resource.without_suffix().to_owned(),
             arguments,
-            task_token: token.map(|token| token.text.clone()),
+            task_token: attempt.token.as_ref().map(|token| token.text.clone()),
             execution_arn: self.execution.arn.clone(),
             machine_name: self.execution.definition.name.clone(),
             state_name: visit.state.name.clone(),
@@ -97,29 +94,10 @@ impl Run {
         };
         let runner = Rc::clone(&self.parts.runner);
         let answer = runner.run(call).await.map_err(|e| Failure::new(&e.error, e.cause))?;
-        let Some(token) = token else { return Ok(answer) };
+        let Some(token) = &attempt.token else { return Ok(answer) };
         let details = Details::new().payload("output", &answer);
         self.record_about(visit, &attempt.task.resource, "Submitted", details)?;
-        self.token_answer(attempt, &token.slot).await
-    }
-
-    async fn token_answer(
-        &self,
-        attempt: &Attempt<'_>,
-        slot: &TokenSlot,
-    ) -> Result<Value, Failure> {
-        loop {
-            {
-                let mut state = slot.state.borrow_mut();
-                if let Some(answer) = state.answer.clone() {
-                    return answer.map_err(|e| Failure::new(&e.error, e.cause));
-                }
-                if std::mem::take(&mut state.heartbeats) > 0 {
-                    attempt.alive_ms.set(self.parts.clock.now_ms());
-                }
-            }
-            slot.changed.notified().await;
-        }
+        token.slot.answer().await
     }
 
     /// Starts another execution and waits for its end.
@@ -234,6 +212,17 @@ fn timed_out(heartbeat: bool) -> Failure {
 struct Token {
     text: String,
     slot: Rc<TokenSlot>,
+}
+
+impl TokenSlot {
+    async fn answer(&self) -> Result<Value, Failure> {
+        loop {
+            if let Some(answer) = self.state.borrow().answer.clone() {
+                return answer.map_err(|e| Failure::new(&e.error, e.cause));
+            }
+            self.changed.notified().await;
+        }
+    }
 }
 
 impl Token {

@@ -57,8 +57,8 @@ impl StartError {
 
 /// Runs state machines.
 ///
-/// Cheap to clone: clones are the same engine. Dropping the last one ends every execution
-/// without a trace.
+/// Cheap to clone: clones are the same engine. Dropping the last one drops every execution that
+/// still runs. An observer or a task runner that holds a clone keeps the engine alive.
 ///
 /// # Who drives
 ///
@@ -102,7 +102,8 @@ pub(crate) struct TokenSlot {
 #[derive(Default)]
 pub(crate) struct TokenState {
     pub(crate) answer: Option<Result<Value, TaskError>>,
-    pub(crate) heartbeats: u64,
+    /// When the task last said that it is alive, in milliseconds since the epoch.
+    pub(crate) alive_ms: Option<i64>,
     pub(crate) ended: bool,
 }
 
@@ -150,6 +151,11 @@ impl Engine {
         self.parts().machines.borrow_mut().insert(arn.into(), definition);
     }
 
+    /// The machines that are known, by ARN.
+    pub fn state_machines(&self) -> BTreeMap<String, Definition> {
+        self.parts().machines.borrow().clone()
+    }
+
     /// Starts an execution of the machine `machine_arn`, under a name from the seed when `name`
     /// is `None`. It makes its first step when the engine is next driven.
     ///
@@ -167,16 +173,18 @@ impl Engine {
         Ok(self.parts().start(machine_arn, name, input)?.0.arn.clone())
     }
 
-    /// Drives the engine until the execution has ended, and answers how. An ARN that is not
-    /// known is never answered.
+    /// Drives the engine until the execution has ended, and answers how.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such execution: waiting for it would never end.
     pub async fn wait(&self, arn: &str) -> Outcome {
         let parts = self.parts();
-        parts
-            .executor
-            .drive_until(|| {
-                parts.execution(arn).filter(|execution| execution.is_closed()).map(|e| e.outcome())
-            })
-            .await
+        let Some(execution) = parts.execution(arn) else {
+            panic!("there is no execution {arn} to wait for");
+        };
+        let ended = || execution.is_closed().then(|| execution.outcome());
+        parts.executor.drive_until(ended).await
     }
 
     /// Drives the engine for ever; for a task of its own beside the program's work.
@@ -251,7 +259,8 @@ impl Engine {
     ///
     /// A [`TokenError`] when no task waits for the token.
     pub fn send_task_heartbeat(&self, token: &str) -> Result<(), TokenError> {
-        self.parts().answer_token(token, |state| state.heartbeats += 1)
+        let now_ms = self.clock().now_ms();
+        self.parts().answer_token(token, |state| state.alive_ms = Some(now_ms))
     }
 
     /// Calls `observer` with each event from now on, as it is recorded. It may ask the engine

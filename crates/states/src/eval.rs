@@ -96,14 +96,17 @@ impl Evaluator for Jlens {
     ) -> Result<Option<Value>, String> {
         let compiled = self.compiled(source)?;
         let mut options = Options::new().now(scope.now_ms).max_steps(STEPS_MAX);
-        let mut bindings: Bindings =
-            scope.variables.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
-        bindings = functions::bind(bindings.var("states", scope.states.clone()));
+        let mut bindings = functions::bind(Bindings::new());
         if compiled.random {
             let seed = seed();
             options = options.seed(seed);
             bindings = functions::bind_random(bindings, seed);
         }
+        // Variables last: one that has the name of a function stands for itself.
+        for (name, value) in scope.variables {
+            bindings = bindings.var(name, value.clone());
+        }
+        bindings = bindings.var("states", scope.states.clone());
         compiled
             .expression
             .evaluate_with(None, &bindings, &options)

@@ -213,6 +213,7 @@ impl Run {
             None => error_output.clone(),
         };
         let assigned = self.assigned(visit, catcher.assign.as_ref(), &place("Assign"), extra)?;
+        self.check_output(visit, &output)?;
         Ok(Done { output, assigned, next: Some(catcher.next.clone()) })
     }
 

@@ -33,6 +33,16 @@ async fn an_assigned_variable_is_seen_by_the_next_state_only() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_variable_may_have_the_name_of_a_function() {
+    let definition = machine(json!({
+        "Set": { "Type": "Pass", "Assign": { "range": 1, "count": 2, "random": 3 }, "Next": "Get" },
+        "Get": { "Type": "Pass", "Output": "{% $range + $count + $random %}", "End": true },
+    }));
+
+    assert_eq!(Bench::idle().run(definition, json!({})).await.output(), json!(6));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_choice_takes_the_first_rule_that_holds() {
     let definition = machine(json!({
         "Which": { "Type": "Choice", "Default": "Small", "Assign": { "size": "small" },

@@ -193,3 +193,48 @@ async fn a_map_within_a_map_keeps_its_items_apart() {
 
     assert_eq!(ran.output(), json!([[10], [20, 30]]));
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_iteration_follows_the_one_that_made_room_for_it() {
+    let processor = branch(json!({ "Nap": wait(1) }));
+
+    let definition = map(json!({ "MaxConcurrency": 1 }), processor);
+
+    let ran = Bench::idle().run(definition, json!([1, 2])).await;
+
+    assert_eq!(
+        ids(&ran.history),
+        [
+            (1, 0, E::ExecutionStarted),
+            (2, 0, E::MapStateEntered),
+            (3, 2, E::MapStateStarted),
+            (4, 3, E::MapIterationStarted),
+            (5, 4, E::WaitStateEntered),
+            (6, 5, E::WaitStateExited),
+            (7, 6, E::MapIterationSucceeded),
+            (8, 6, E::MapIterationStarted),
+            (9, 8, E::WaitStateEntered),
+            (10, 9, E::WaitStateExited),
+            (11, 10, E::MapIterationSucceeded),
+            (12, 11, E::MapStateSucceeded),
+            (13, 11, E::MapStateExited),
+            (14, 13, E::ExecutionSucceeded),
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_branch_that_has_ended_is_not_cut_off() {
+    let definition = one(json!({ "Type": "Parallel", "Branches": [
+        branch(json!({ "Short": wait(1) })),
+        branch(json!({
+            "Pause": { "Type": "Wait", "Seconds": 5, "Next": "Break" },
+            "Break": { "Type": "Fail", "Error": "Broken" },
+        })),
+    ]}));
+
+    let ran = Bench::idle().run(definition, json!({})).await;
+
+    assert_eq!(ran.error(), "Broken");
+    assert!(!ran.types().contains(&E::WaitStateAborted), "{:?}", ran.types());
+}

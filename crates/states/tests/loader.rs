@@ -383,6 +383,12 @@ fn text_that_is_not_json_is_refused() {
 }
 
 #[test]
+fn a_state_that_stands_there_twice_is_refused() {
+    let json = r#"{"StartAt":"A","States":{"A":{"Type":"Succeed"},"A":{"Type":"Fail"}}}"#;
+    assert!(Definition::load("m", json).is_err_and(|error| error.problem.contains("`A`")));
+}
+
+#[test]
 fn placeholders_are_replaced_and_missing_ones_named() {
     let values = BTreeMap::from([("AArn".to_owned(), "arn:a".to_owned())]);
 

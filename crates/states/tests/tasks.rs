@@ -309,6 +309,19 @@ async fn heartbeats_keep_a_task_alive_and_their_lapse_is_a_time_out() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_heartbeat_counts_while_the_function_is_still_running() {
+    let bench = Bench::new(|_| after(15_000, Does::Answer(json!("asked"))));
+    let execution = bench.start(one(token_task(json!({ "HeartbeatSeconds": 10 }))), json!({}));
+    bench.engine.drive_for(8_000).await;
+    bench.engine.send_task_heartbeat(&token_of(&bench)).expect("it waits");
+    bench.engine.drive_for(8_000).await;
+
+    bench.engine.send_task_success(&token_of(&bench), json!(1)).expect("it still waits");
+
+    assert_eq!(bench.engine.wait(&execution).await.output, Some(json!(1)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_lapsed_heartbeat_is_caught_under_both_names() {
     let lapse = json!({ "Resource": WAIT_FOR_TOKEN, "HeartbeatSeconds": 10 });
     let asked = || Does::Answer(json!({}));

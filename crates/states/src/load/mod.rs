@@ -2,14 +2,13 @@
 //! could only fail later.
 
 mod check;
+mod distinct;
 mod fields;
 mod resource;
 mod states;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
-
-use serde_json::Value;
 
 use crate::definition::Definition;
 use crate::eval::{Evaluator, Jlens};
@@ -166,7 +165,7 @@ fn load(
     options: &LoadOptions,
     evaluator: &dyn Evaluator,
 ) -> Result<Definition, Problem> {
-    let source: Value = serde_json::from_str(json)
+    let source = distinct::parse(json)
         .map_err(|error| Problem::new(format!("the definition is not JSON: {error}")))?;
     let mut fields = Fields::new(&source)?;
     let comment = fields.text("Comment")?;
