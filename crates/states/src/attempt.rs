@@ -79,7 +79,8 @@ impl Run {
     }
 
     async fn perform(&self, attempt: &Attempt<'_>, arguments: Value) -> Result<Value, Failure> {
-        if attempt.task.resource.pattern == Pattern::NestedExecution {
+        let pattern = attempt.task.resource.pattern;
+        if matches!(pattern, Pattern::NestedExecution | Pattern::StartExecution) {
             return self.nested(attempt, arguments).await;
         }
         let visit = attempt.visit;
@@ -100,7 +101,7 @@ impl Run {
         token.slot.answer().await
     }
 
-    /// Starts another execution and waits for its end.
+    /// Starts another execution and, if the resource says so, waits for its end.
     async fn nested(&self, attempt: &Attempt<'_>, arguments: Value) -> Result<Value, Failure> {
         let visit = attempt.visit;
         let argument = |key: &str| arguments.get(key).and_then(Value::as_str);
@@ -109,11 +110,15 @@ impl Run {
             return Err(Failure::new(RUNTIME, cause));
         };
         let input = arguments.get("Input").cloned().unwrap_or_else(|| json!({}));
-        let child = Child::start(&self.parts, machine_arn, argument("Name"), input)?;
+        let mut child = Child::start(&self.parts, machine_arn, argument("Name"), input)?;
         let submitted = json!({
             "ExecutionArn": child.execution.arn,
             "StartDate": child.execution.started_ms,
         });
+        if attempt.task.resource.pattern == Pattern::StartExecution {
+            child.ours = false;
+            return Ok(submitted);
+        }
         let details = Details::new().payload("output", &submitted);
         self.record_about(visit, &attempt.task.resource, "Submitted", details)?;
         let outcome = child.execution.ended().await;

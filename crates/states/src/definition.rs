@@ -129,6 +129,8 @@ pub(crate) enum Pattern {
     Request,
     /// The result is what is sent with the token.
     TaskToken,
+    /// Another execution, started and left to itself.
+    StartExecution,
     /// Another execution, waited for.
     NestedExecution,
     /// A function named by its own ARN, which AWS records under older event types.

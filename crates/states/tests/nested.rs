@@ -2,8 +2,13 @@
 
 mod common;
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use common::{Bench, Does, EPOCH_MS, START_EXECUTION, arn, branch, machine, one, says, task, with};
-use failback_states::{EventType as E, Status};
+use failback_states::{
+    Clock, Definition, Engine, EventType as E, LoadOptions, Status, TaskCall, TaskFuture,
+};
 use serde_json::{Value, json};
 
 fn start_child(arguments: Value, fields: Value) -> Value {
@@ -184,4 +189,55 @@ async fn a_child_without_a_machine_is_a_failed_task() {
     let ran = Bench::idle().run(one(start_child(json!({}), json!({}))), json!({})).await;
 
     assert_eq!(ran.error(), "StepFunctions.StateMachineDoesNotExistException");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_execution_that_is_only_started_goes_on_by_itself() {
+    let bench = Bench::idle();
+    grandchildren(&bench);
+    let resource = json!({ "Resource": "arn:aws:states:::states:startExecution" });
+    let definition = one(start_child(json!({ "Name": "alone" }), resource));
+
+    let ran = bench.run(definition, json!({})).await;
+
+    let child = "arn:aws:states:eu-west-1:111122223333:execution:child:alone";
+    assert_eq!(ran.output(), json!({ "ExecutionArn": child, "StartDate": EPOCH_MS }));
+    assert_eq!(ran.took_ms(), 0);
+    assert_eq!(bench.engine.wait(child).await.status, Status::Succeeded);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_may_itself_wait_for_an_execution() {
+    let holder: Rc<RefCell<Option<Engine>>> = Rc::default();
+    let held = Rc::clone(&holder);
+    let waits = move |call: TaskCall| -> TaskFuture<'static> {
+        let engine = held.borrow().clone().expect("set below");
+        Box::pin(async move {
+            let machine = arn("child");
+            let name = format!("for-{}", call.state_name);
+            let child = engine.start_execution(&machine, Some(&name), json!({})).expect("starts");
+            Ok(json!(engine.wait(&child).await.stopped_ms))
+        })
+    };
+    let engine = Engine::new(Clock::new(EPOCH_MS), Rc::new(waits), 1);
+    *holder.borrow_mut() = Some(engine.clone());
+    let load = |name: &str, definition: Value| {
+        let lenient = LoadOptions { require_timeouts: false, ..LoadOptions::default() };
+        let loaded = Definition::load_with(name, &definition.to_string(), &lenient);
+        engine.create_state_machine(arn(name), loaded.expect("good"));
+    };
+    load("child", one(json!({ "Type": "Wait", "Seconds": 7 })));
+    load(
+        "parent",
+        one(json!({ "Type": "Parallel", "Branches": [
+            branch(json!({ "A": task(json!({ "End": true })) })),
+            branch(json!({ "B": task(json!({ "End": true })) })),
+        ]})),
+    );
+
+    let parent = engine.start_execution(&arn("parent"), None, json!({})).expect("starts");
+    let outcome = engine.wait(&parent).await;
+
+    assert_eq!(outcome.output, Some(json!([EPOCH_MS + 7_000, EPOCH_MS + 7_000])));
+    holder.borrow_mut().take();
 }

@@ -3,19 +3,10 @@
 use super::{Loader, Problem};
 use crate::definition::{Pattern, Resource, TASK_TOKEN_SUFFIX};
 
-/// What the task runner is asked for by the service's name.
-const REQUESTS: [&str; 5] = [
-    "lambda:invoke",
-    "sns:publish",
-    "sqs:sendMessage",
-    "events:putEvents",
-    "states:startExecution",
-];
+/// What the task runner is asked for by the service's name; all of them can carry a task token.
+const REQUESTS: [&str; 4] = ["lambda:invoke", "sns:publish", "sqs:sendMessage", "events:putEvents"];
 
-/// Those of them that can carry a task token.
-const WITH_TOKEN: [&str; 4] =
-    ["lambda:invoke", "sns:publish", "sqs:sendMessage", "events:putEvents"];
-
+const START: &str = "states:startExecution";
 const NESTED: &str = "states:startExecution.sync:2";
 
 impl Loader<'_> {
@@ -39,12 +30,11 @@ impl Loader<'_> {
             ["arn", _, "states", "", ""] if rest == NESTED && !has_token => {
                 Pattern::NestedExecution
             }
-            ["arn", _, "states", "", ""] if WITH_TOKEN.contains(&rest) && has_token => {
+            ["arn", _, "states", "", ""] if rest == START && !has_token => Pattern::StartExecution,
+            ["arn", _, "states", "", ""] if REQUESTS.contains(&rest) && has_token => {
                 Pattern::TaskToken
             }
-            ["arn", _, "states", "", ""] if REQUESTS.contains(&rest) && !has_token => {
-                Pattern::Request
-            }
+            ["arn", _, "states", "", ""] if REQUESTS.contains(&rest) => Pattern::Request,
             _ => return Err(refusal()),
         };
         Ok(Resource { arn, pattern })

@@ -110,7 +110,7 @@ impl Loader<'_> {
         let resource = self.resource(fields.required_text("Resource")?)?;
         let raw_arguments = fields.take("Arguments");
         let arguments = fields.template("Arguments")?;
-        if resource.pattern == Pattern::NestedExecution {
+        if matches!(resource.pattern, Pattern::NestedExecution | Pattern::StartExecution) {
             nested_arguments(raw_arguments)?;
         }
         let timeout = fields.number_template("TimeoutSeconds", 1)?;
