@@ -137,6 +137,11 @@ async fn an_undefined_value_anywhere_fails_the_state() {
         "{}",
         ran.cause()
     );
+    let failed = &ran.history[2];
+    assert_eq!(failed.detail("location"), Some("Output/a[1]/b"));
+    // AWS hangs the failure on what led to the state, not on the state's entry.
+    assert_eq!((failed.event_type, failed.previous_event_id), (E::EvaluationFailed, 0));
+    assert_eq!(ran.history[3].previous_event_id, 3);
 }
 
 #[tokio::test(start_paused = true)]
