@@ -29,8 +29,6 @@ struct Zone {
     private_to: Vec<ZoneVpcSpec>,
     records: BTreeMap<RecordKey, Timeline>,
     changed_at_ms: Option<i64>,
-    /// The latest moment at which a change of this zone is in sync: changes overtake nobody.
-    in_sync_at_ms: i64,
 }
 
 /// What a record has said and from when the name servers say it. The last entry is what the API
@@ -73,6 +71,8 @@ impl Timeline {
         self.0.last().and_then(|(_, record)| record.as_ref())
     }
 
+    /// What the name servers say: the latest change they know of. One that arrives after a later
+    /// one has nothing to say any more.
     fn served(&self, now_ms: i64) -> Option<&RecordSet> {
         let known = self.0.iter().rev().find(|(from_ms, _)| *from_ms <= now_ms);
         known.and_then(|(_, record)| record.as_ref())
@@ -92,13 +92,7 @@ impl Zone {
             apex("SOA", 900, &[soa]),
         ];
         let records = born.map(|record| (record.key(), Timeline::of(record)));
-        Self {
-            records: records.into(),
-            name,
-            private_to,
-            changed_at_ms: None,
-            in_sync_at_ms: i64::MIN,
-        }
+        Self { records: records.into(), name, private_to, changed_at_ms: None }
     }
 
     /// The records as the API shows them, in the order it lists them.
@@ -163,13 +157,13 @@ impl Dns {
             return Err(api::prior_request_not_complete());
         }
         let written = batch::apply(zone, changes)?;
-        zone.in_sync_at_ms = zone.in_sync_at_ms.max(now_ms.saturating_add(pending_ms));
-        let served_from_ms = if served_before_sync { now_ms } else { zone.in_sync_at_ms };
+        let in_sync_at_ms = now_ms.saturating_add(pending_ms);
+        let served_from_ms = if served_before_sync { now_ms } else { in_sync_at_ms };
         for (key, record) in written {
             zone.records.entry(key).or_default().0.push((served_from_ms, record));
         }
         zone.changed_at_ms = Some(now_ms);
-        let change = Change { submitted_at_ms: now_ms, in_sync_at_ms: zone.in_sync_at_ms, comment };
+        let change = Change { submitted_at_ms: now_ms, in_sync_at_ms, comment };
         let id = format!("C{:013}", self.changes.len() + 1);
         self.changes.insert(id.clone(), change);
         Ok(id)

@@ -137,15 +137,19 @@ async fn resolver_keeps_the_old_answer_for_the_ttl_after_the_change_is_in_sync()
 }
 
 #[tokio::test]
-async fn change_that_is_stuck_stays_pending() {
+async fn change_that_is_stuck_stays_pending_and_holds_up_no_later_one() {
     let lab = Lab::new(world());
     let route53 = sdk!(aws_sdk_route53, lab, HOME);
     lab.sandbox.inject(Fault::next(Verb::Stuck, "ChangeResourceRecordSets"));
 
     let stuck = upsert(&route53, cname(NAME, NEW)).await;
-
+    let later = upsert(&route53, cname(NAME, "later.example.org")).await;
     lab.wait_s(24 * 3_600);
+
     assert_eq!(status(&route53, &stuck).await, ChangeStatus::Pending);
+    assert_eq!(status(&route53, &later).await, ChangeStatus::Insync);
+    let answer = resolve(&lab, &mut Resolver::new(0), &at_home());
+    assert_eq!(answer.as_deref(), Some("later.example.org"));
 }
 
 #[tokio::test]

@@ -2,12 +2,19 @@
 
 mod network_support;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
 use failback_sandbox::rds::Membership;
 use failback_sandbox::workload::{ClientReport, Failure, Purpose};
+use failback_sandbox::{Measured, Sandbox, WorldSpec};
 use network_support::{
     AWAY, AWAY_FENCE, AWAY_GROUP, AWAY_SUBNETS, HOME, Lab, NAME, START_MS, ZONE, client, world_with,
 };
 use serde_json::json;
+
+/// Home's default ACL in the shipped world.
+const WORKSHOP_DEFAULT_ACL: &str = "acl-0e5f1a37b6c8d9405";
 
 fn reports(lab: &Lab) -> Vec<ClientReport> {
     lab.sandbox.with_world(|world| world.workload.reports(world.now_ms))
@@ -176,6 +183,50 @@ fn lab_reader_host() -> String {
         let kind = failback_sandbox::EndpointKind::Reader;
         world.rds.cluster(AWAY, "gdb2").unwrap().host(kind, &world.account)
     })
+}
+
+/// The shipped world, for two minutes, with home's private subnets on an ACL.
+fn workshop(home_acl: Option<&str>) -> (Vec<ClientReport>, Measured) {
+    let now_ms = Arc::new(AtomicI64::new(START_MS));
+    let clock = Arc::clone(&now_ms);
+    let clock = Arc::new(move || clock.load(Ordering::SeqCst));
+    let sandbox = Sandbox::new(&WorldSpec::workshop(), 7, clock).unwrap();
+    if let Some(acl) = home_acl {
+        sandbox.change_world(|world| {
+            let cluster = world.rds.clusters().find(|c| c.region == HOME).unwrap();
+            for subnet in world.cluster_subnets(HOME, &cluster.id.clone()) {
+                world.network.associate(HOME, &subnet, acl).unwrap();
+            }
+        });
+    }
+    now_ms.fetch_add(120_000, Ordering::SeqCst);
+    let reports = sandbox.with_world(|world| world.workload.reports(world.now_ms));
+    (reports, sandbox.measured())
+}
+
+#[test]
+fn clients_of_the_workshop_write_in_away_and_nowhere_else() {
+    let (reports, measured) = workshop(None);
+
+    assert!(measured.moments_with_two_writable_clusters.is_empty());
+    let writers = reports.iter().filter(|report| report.purpose == Purpose::Write);
+    for ClientReport { client, acknowledged, served_by, failures, .. } in writers {
+        assert!(served_by.iter().all(|served| served.cluster.region == AWAY), "{client}");
+        // One still uses the stale cluster's own endpoint; the deny-all ACL is in its way.
+        let forgotten = client == "forgotten-home";
+        assert_eq!(*acknowledged == 0, forgotten, "{client}");
+        assert_eq!(failures.contains_key(&Failure::CannotConnect), forgotten, "{client}");
+    }
+}
+
+#[test]
+fn network_that_is_restored_before_the_stale_cluster_is_gone_splits_the_brain() {
+    let (_, measured) = workshop(Some(WORKSHOP_DEFAULT_ACL));
+
+    let [moment] = measured.moments_with_two_writable_clusters.as_slice() else {
+        panic!("one split: {measured:?}")
+    };
+    assert_eq!(moment.clusters.len(), 2);
 }
 
 #[test]
