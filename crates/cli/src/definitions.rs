@@ -1,0 +1,98 @@
+//! The state machines of the repository, as they are deployed.
+
+use std::collections::BTreeMap;
+
+use failback::FUNCTIONS;
+use failback_states::Definition;
+
+/// Account, Region and partition in which the sandbox pretends that the stack is deployed.
+const STACK: &str = "us-west-2:123456789012";
+
+/// Every machine: its name and its definition. The first is the one an operator starts.
+pub const MACHINES: [(&str, &str); 5] = [
+    ("failback", include_str!("../../../statemachine/failback.asl.json")),
+    ("retire-cluster", include_str!("../../../statemachine/retire-cluster.asl.json")),
+    ("rebuild-cluster", include_str!("../../../statemachine/rebuild-cluster.asl.json")),
+    ("promote-home", include_str!("../../../statemachine/promote-home.asl.json")),
+    ("cut-over", include_str!("../../../statemachine/cut-over.asl.json")),
+];
+
+/// A definition of the repository that does not load: a defect of this build.
+#[derive(Debug, thiserror::Error)]
+#[error("the state machine `{machine}` cannot be loaded: {problem}")]
+pub struct BadDefinition {
+    /// The machine.
+    pub machine: String,
+    /// What the loader says, with the state and the field.
+    pub problem: String,
+}
+
+/// The ARN of a machine in the pretended stack.
+pub fn machine_arn(name: &str) -> String {
+    format!("arn:aws:states:{STACK}:stateMachine:{name}")
+}
+
+/// The ARN of a function in the pretended stack.
+pub fn function_arn(name: &str) -> String {
+    format!("arn:aws:lambda:{STACK}:function:{name}")
+}
+
+/// The function an ARN of [`function_arn`] names.
+pub fn function_name(arn: &str) -> &str {
+    arn.rsplit(':').next().unwrap_or(arn)
+}
+
+/// What the template puts in place of `${…}`: functions and machines by their camel-case names.
+pub fn substitutions() -> BTreeMap<String, String> {
+    let functions = FUNCTIONS
+        .iter()
+        .map(|f| (format!("{}FunctionArn", camel(f.name, '_')), function_arn(f.name)));
+    let machines = MACHINES
+        .iter()
+        .map(|(name, _)| (format!("{}StateMachineArn", camel(name, '-')), machine_arn(name)));
+    functions.chain(machines).collect()
+}
+
+/// All machines, loaded and checked.
+///
+/// # Errors
+/// The first that the interpreter refuses.
+pub fn load() -> Result<Vec<(String, Definition)>, BadDefinition> {
+    let all = substitutions();
+    MACHINES
+        .iter()
+        .map(|(name, text)| {
+            let bad = |problem: String| BadDefinition { machine: (*name).to_owned(), problem };
+            let text = Definition::substitute(text, &all).map_err(|e| bad(e.to_string()))?;
+            let definition = Definition::load(name, &text).map_err(|e| bad(e.to_string()))?;
+            Ok((machine_arn(name), definition))
+        })
+        .collect()
+}
+
+/// `check_dns` becomes `CheckDns`.
+fn camel(name: &str, separator: char) -> String {
+    let capitalize = |word: &str| {
+        let mut chars = word.chars();
+        chars
+            .next()
+            .map_or_else(String::new, |c| c.to_ascii_uppercase().to_string() + chars.as_str())
+    };
+    name.split(separator).map(capitalize).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_machine_of_the_repository_loads() {
+        assert_eq!(load().expect("they load").len(), MACHINES.len());
+    }
+
+    #[test]
+    fn names_are_written_as_the_template_writes_them() {
+        assert_eq!(camel("check_dns", '_'), "CheckDns");
+        assert_eq!(camel("retire-cluster", '-'), "RetireCluster");
+    }
+}

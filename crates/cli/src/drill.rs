@@ -1,0 +1,263 @@
+//! One rehearsal: a world, a request, and the execution from its start to its end.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_types::retry::RetryConfig;
+use failback::Aws;
+use failback_plan::verify::{Expectation, Row};
+use failback_plan::{Request, plan};
+use failback_sandbox::{Sandbox, WorldSpec};
+use failback_states::{Clock, Engine, EventType, HistoryEvent, Outcome};
+use serde_json::Value;
+
+use crate::definitions::{self, machine_arn};
+use crate::lambda::{Invocation, Lambda};
+use crate::phases::{self, PHASES, TABLES, Table};
+
+/// 2026-01-05T03:00:00Z: virtual time begins at three in the morning.
+const EPOCH_MS: i64 = 1_767_582_000_000;
+
+/// What to rehearse.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// The two Regions.
+    pub world: WorldSpec,
+    /// The execution's input.
+    pub input: Value,
+    /// Decides everything that is left to chance.
+    pub seed: u64,
+}
+
+/// Why a rehearsal could not begin.
+#[derive(Debug, thiserror::Error)]
+pub enum CannotBegin {
+    /// A definition of the repository is broken.
+    #[error(transparent)]
+    Definition(#[from] definitions::BadDefinition),
+    /// The world contradicts itself.
+    #[error("the world cannot be built: {0}")]
+    World(#[from] failback_sandbox::SpecError),
+    /// The execution was refused.
+    #[error("the execution cannot be started: {0}")]
+    Start(#[from] failback_states::StartError),
+}
+
+/// What to tell whoever watches.
+#[derive(Debug)]
+pub enum News<'a> {
+    /// A phase of [`PHASES`] began at this virtual time.
+    PhaseBegan(usize, i64),
+    /// A state of any machine was entered at this virtual time.
+    StateEntered(&'a str, i64),
+    /// A table of the runbook, read through the SDK.
+    Table(&'a TableShown),
+}
+
+/// A table as it was read after its phase.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct TableShown {
+    /// The section of the runbook that it ends.
+    pub title: &'static str,
+    /// Its rows.
+    pub rows: Vec<Row>,
+}
+
+/// Everything there is to rehearse with; tests reach into its parts.
+pub struct Drill {
+    /// The two Regions.
+    pub sandbox: Sandbox,
+    /// The interpreter.
+    pub engine: Engine,
+    /// Virtual time.
+    pub clock: Clock,
+    /// SDK clients that reach the sandbox.
+    pub aws: Aws,
+    /// What the functions did.
+    pub invocations: Rc<RefCell<Vec<Invocation>>>,
+    lambda: Rc<Lambda>,
+    watch: Rc<RefCell<Watch>>,
+    request: Option<Request>,
+}
+
+/// What is noted while an execution runs.
+#[derive(Default)]
+struct Watch {
+    phase_began_ms: BTreeMap<usize, i64>,
+    tables: Vec<TableShown>,
+    observer: Option<Box<dyn Fn(&News<'_>)>>,
+}
+
+/// How an execution ended and what was noted meanwhile.
+#[derive(Debug, Clone)]
+pub struct Ended {
+    /// Status, output, error and cause.
+    pub outcome: Outcome,
+    /// Its ARN.
+    pub arn: String,
+    /// When each phase began, by its index in [`PHASES`].
+    pub phase_began_ms: BTreeMap<usize, i64>,
+    /// The tables that were reached.
+    pub tables: Vec<TableShown>,
+}
+
+impl Drill {
+    /// Builds the world and loads the machines. Needs a runtime whose clock is paused.
+    ///
+    /// # Errors
+    /// [`CannotBegin`].
+    pub fn new(setup: &Setup) -> Result<Self, CannotBegin> {
+        let clock = Clock::new(EPOCH_MS);
+        let for_world = clock.clone();
+        let sandbox = Sandbox::new(&setup.world, setup.seed, Arc::new(move || for_world.now_ms()))?;
+        let aws = Aws::new(sdk_config(&sandbox), None);
+        let lambda = Rc::new(Lambda::new(aws.clone(), sandbox.clone(), clock.clone(), setup.seed));
+        let engine = Engine::new(clock.clone(), lambda.clone(), setup.seed);
+        for (arn, definition) in definitions::load()? {
+            engine.create_state_machine(arn, definition);
+        }
+        let drill = Self {
+            invocations: lambda.invocations.clone(),
+            request: Request::parse(&setup.input).ok(),
+            watch: Rc::default(),
+            sandbox,
+            engine,
+            clock,
+            aws,
+            lambda,
+        };
+        drill.note_phases();
+        drill.note_tables();
+        Ok(drill)
+    }
+
+    /// Has the observer told what happens.
+    pub fn observe(&self, observer: Box<dyn Fn(&News<'_>)>) {
+        self.watch.borrow_mut().observer = Some(observer);
+    }
+
+    /// Runs the failback with this input to its end.
+    ///
+    /// # Errors
+    /// [`CannotBegin::Start`].
+    pub async fn run(&self, name: &str, input: Value) -> Result<Ended, CannotBegin> {
+        let arn = self.engine.start_execution(&machine_arn("failback"), Some(name), input)?;
+        let outcome = self.engine.wait(&arn).await;
+        let watch = self.watch.borrow();
+        Ok(Ended {
+            outcome,
+            arn,
+            phase_began_ms: watch.phase_began_ms.clone(),
+            tables: watch.tables.clone(),
+        })
+    }
+
+    /// State transitions of all executions, as AWS bills them.
+    pub fn transitions(&self) -> u64 {
+        let executions = self.engine.list_executions();
+        executions.iter().map(|e| self.engine.transitions(&e.execution_arn)).sum()
+    }
+
+    fn note_phases(&self) {
+        let watch = self.watch.clone();
+        self.engine.subscribe(Box::new(move |arn: &str, event: &HistoryEvent| {
+            let Some(state) = event.state_name() else { return };
+            if !event.event_type.name().ends_with("StateEntered") {
+                return;
+            }
+            let is_parent = arn.contains(":execution:failback:");
+            let began = phases::begun_by(state)
+                .filter(|_| is_parent && event.event_type != EventType::ChoiceStateEntered);
+            let at_ms = event.timestamp_ms;
+            let mut watch = watch.borrow_mut();
+            let fresh = began.filter(|i| !watch.phase_began_ms.contains_key(i));
+            if let Some(index) = fresh {
+                watch.phase_began_ms.insert(index, at_ms);
+            }
+            if let Some(observer) = &watch.observer {
+                if let Some(index) = fresh {
+                    observer(&News::PhaseBegan(index, at_ms));
+                }
+                observer(&News::StateEntered(state, at_ms));
+            }
+        }));
+    }
+
+    /// Reads the runbook's table through the SDK whenever the run has proven one.
+    fn note_tables(&self) {
+        let Some(request) = self.request.clone() else { return };
+        let (watch, aws) = (self.watch.clone(), self.aws.clone());
+        let request = Rc::new(request);
+        self.lambda.after_each(Box::new(move |invocation| {
+            let (watch, aws, request) = (watch.clone(), aws.clone(), request.clone());
+            Box::pin(async move {
+                let done = matches!(&invocation.answer, Ok(a) if a["state"] == "DONE");
+                let table = TABLES.iter().find(|t| t.after == invocation.state);
+                let Some(table) = table.filter(|_| done) else { return };
+                let rows = read_table(&aws, &request, table).await;
+                let shown = TableShown { title: table.title, rows };
+                let mut watch = watch.borrow_mut();
+                if let Some(observer) = &watch.observer {
+                    observer(&News::Table(&shown));
+                }
+                watch.tables.push(shown);
+            })
+        }));
+    }
+
+    /// Titles, begin and length in virtual milliseconds of the phases that ran.
+    pub fn phase_lengths(ended: &Ended) -> Vec<(&'static str, i64)> {
+        let end_ms = ended.outcome.stopped_ms.unwrap_or(ended.outcome.started_ms);
+        let mut begun: Vec<(usize, i64)> =
+            ended.phase_began_ms.iter().map(|(i, at)| (*i, *at)).collect();
+        begun.sort_by_key(|(i, at)| (*at, *i));
+        let ends = begun.iter().skip(1).map(|(_, at)| *at).chain([end_ms]);
+        begun.iter().zip(ends).map(|((i, at), end)| (PHASES[*i].title, end - at)).collect()
+    }
+}
+
+/// The rows of a table, by describe calls alone.
+async fn read_table(aws: &Aws, request: &Request, table: &Table) -> Vec<Row> {
+    let (home, away) = (&request.home, &request.away);
+    let home_id = if table.home_restored { &home.restored_cluster_id } else { &home.cluster_id };
+    let away_id = if table.away_restored { &away.restored_cluster_id } else { &away.cluster_id };
+    let row = |region: &String, id: &String| failback_plan::verify::ClusterExpectation {
+        region: region.clone(),
+        cluster_id: id.clone(),
+        must_be: failback_plan::verify::MustBe::Deleted,
+    };
+    let expect = Expectation {
+        clusters: vec![row(&home.region, home_id), row(&away.region, away_id)],
+        network: Vec::new(),
+    };
+    // Only the table of the answer is used: what is expected of it does not matter here.
+    let input = failback::verify_topology::Input { expect };
+    let answer = failback::verify_topology::verify_topology(aws, input).await;
+    answer.map(|output| output.table).unwrap_or_default()
+}
+
+/// The SDK's own retries are off: the definition's are what is rehearsed, and theirs would draw
+/// their back-off from a random source that no seed reaches.
+fn sdk_config(sandbox: &Sandbox) -> SdkConfig {
+    let credentials = Credentials::new("AKIDSANDBOX", "not-a-secret", None, None, "sandbox");
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .http_client(sandbox.http_client())
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .retry_config(RetryConfig::disabled())
+        .build()
+}
+
+/// The plan that an execution made, read from its history.
+pub fn plan_of(engine: &Engine, arn: &str) -> Option<plan::Plan> {
+    let events = engine.history(arn);
+    let planned = events
+        .iter()
+        .find(|e| e.event_type == EventType::TaskSucceeded && e.detail("output").is_some())?;
+    serde_json::from_value(planned.json_detail("output")?["Payload"].clone()).ok()
+}

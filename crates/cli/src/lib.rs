@@ -1,0 +1,10 @@
+//! Rehearsals: the real state machines, the real functions and the unchanged AWS SDK, in a sandbox
+//! of two simulated Regions and in virtual time.
+
+pub mod definitions;
+pub mod drill;
+pub mod lambda;
+pub mod phases;
+pub mod progress;
+pub mod report;
+pub mod text;
