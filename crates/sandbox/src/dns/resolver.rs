@@ -109,7 +109,7 @@ pub struct Resolver {
 
 #[derive(Debug, Clone)]
 struct Cached {
-    to: Option<String>,
+    to: String,
     until_ms: i64,
 }
 
@@ -148,14 +148,14 @@ impl Resolver {
         now_ms: i64,
     ) -> Option<Option<String>> {
         if let Some(cached) = self.cache.get(name).filter(|cached| now_ms < cached.until_ms) {
-            return Some(cached.to.clone());
+            return Some(Some(cached.to.clone()));
         }
         match dns.lookup(from, name, now_ms) {
             Lookup::End => Some(None),
             Lookup::NoSuchName => None,
             Lookup::Alias { to, ttl_s } => {
                 let until_ms = now_ms + (ttl_s * 1_000).max(self.keep_ms_min);
-                self.cache.insert(name.to_owned(), Cached { to: Some(to.clone()), until_ms });
+                self.cache.insert(name.to_owned(), Cached { to: to.clone(), until_ms });
                 Some(Some(to))
             }
         }

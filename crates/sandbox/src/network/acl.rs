@@ -29,12 +29,6 @@ impl Cidr {
         (u32::from(self.address) ^ u32::from(address)) & mask == 0
     }
 
-    /// The n-th address of the range, counted from its first.
-    #[must_use]
-    pub fn host(self, n: u32) -> Ipv4Addr {
-        Ipv4Addr::from(u32::from(self.address).wrapping_add(n))
-    }
-
     /// The addresses that EC2 leaves free in an empty subnet: it keeps five.
     #[must_use]
     pub fn free_addresses(self) -> u64 {
