@@ -29,6 +29,9 @@ pub(super) fn delete(world: &mut World, region: &str, params: &Params) -> Answer
         }
     };
     may_go(world, &cluster, snapshot_id.as_deref())?;
+    if cluster.status == "deleting" {
+        return Ok(Some(answer(world, &cluster)));
+    }
 
     // The answer still says `available`.
     let answer = answer(world, &cluster);

@@ -1,0 +1,261 @@
+//! What RDS holds.
+
+use std::collections::BTreeMap;
+
+use super::settings::{ClusterSettings, InstanceSettings};
+
+/// All that RDS holds.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Rds {
+    /// Twelve digits.
+    pub account: String,
+    /// By identifier; global clusters belong to no Region.
+    pub globals: BTreeMap<String, GlobalCluster>,
+    /// By name.
+    pub regions: BTreeMap<String, RdsRegion>,
+    /// How many resource ids were given out.
+    pub(crate) made: u64,
+}
+
+/// What RDS holds in one Region, each by identifier.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RdsRegion {
+    /// DB clusters.
+    pub clusters: BTreeMap<String, Cluster>,
+    /// DB instances.
+    pub instances: BTreeMap<String, Instance>,
+    /// DB cluster snapshots.
+    pub snapshots: BTreeMap<String, Snapshot>,
+    /// DB subnet groups.
+    pub subnet_groups: BTreeMap<String, SubnetGroup>,
+    /// DB cluster parameter groups.
+    pub cluster_parameter_groups: BTreeMap<String, ParameterGroup>,
+    /// DB parameter groups.
+    pub parameter_groups: BTreeMap<String, ParameterGroup>,
+    /// Names of option groups.
+    pub option_groups: Vec<String>,
+    /// ARNs of usable KMS keys.
+    pub kms_keys: Vec<String>,
+}
+
+/// A DB cluster.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cluster {
+    /// Its Region.
+    pub region: String,
+    /// Its identifier.
+    pub id: String,
+    /// `cluster-…`; a cluster made again under the same name gets another one.
+    pub resource_id: String,
+    /// Its ARN.
+    pub arn: String,
+    /// The wire string.
+    pub status: String,
+    /// Its engine.
+    pub engine: String,
+    /// Its engine's version.
+    pub engine_version: String,
+    /// The database made with it.
+    pub database_name: Option<String>,
+    /// The master user.
+    pub master_username: Option<String>,
+    /// The secret RDS manages for the master user, if it does.
+    pub managed_secret_arn: Option<String>,
+    /// The key it is encrypted with; not encrypted when absent.
+    pub kms_key: Option<String>,
+    /// What an operator chose for it.
+    pub settings: ClusterSettings,
+    /// When it was made, in epoch milliseconds.
+    pub created_at_ms: i64,
+    /// Its place in a global cluster.
+    pub membership: Membership,
+    /// The global cluster it shows, which outlives the membership while it is still listed.
+    pub shown_global: Option<String>,
+    /// The instance that takes writes, or would after a promotion.
+    pub writer_instance: Option<String>,
+    /// Until when deletion is refused because it "is a part of a global cluster".
+    pub guarded_until_ms: i64,
+    /// When its roles become `ACTIVE`, by ARN; those not in it are.
+    pub roles_active_ms: BTreeMap<String, i64>,
+    /// Custom endpoints by identifier.
+    pub endpoints: BTreeMap<String, CustomEndpoint>,
+}
+
+/// A cluster's place in a global cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Membership {
+    /// It stands alone.
+    Standalone,
+    /// It is the writer of this global cluster.
+    Writer {
+        /// Identifier of the global cluster.
+        global: String,
+    },
+    /// It is a reader of this global cluster.
+    Reader {
+        /// Identifier of the global cluster.
+        global: String,
+        /// ARN of the cluster it replicates.
+        source: String,
+    },
+}
+
+/// A custom endpoint.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CustomEndpoint {
+    /// Its identifier.
+    pub id: String,
+    /// `READER` or `ANY`.
+    pub endpoint_type: String,
+    /// Instances it leads to.
+    pub static_members: Vec<String>,
+    /// Instances it does not lead to.
+    pub excluded_members: Vec<String>,
+    /// When it becomes `available`.
+    pub active_from_ms: i64,
+    /// Tags.
+    pub tags: BTreeMap<String, String>,
+}
+
+/// A DB instance.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Instance {
+    /// Its Region.
+    pub region: String,
+    /// Its identifier.
+    pub id: String,
+    /// `db-…`.
+    pub resource_id: String,
+    /// Its ARN.
+    pub arn: String,
+    /// The wire string.
+    pub status: String,
+    /// The cluster it is in.
+    pub cluster_id: String,
+    /// What an operator chose for it.
+    pub settings: InstanceSettings,
+    /// When it was made, in epoch milliseconds.
+    pub created_at_ms: i64,
+}
+
+/// A DB cluster snapshot.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Snapshot {
+    /// Its Region.
+    pub region: String,
+    /// Its identifier.
+    pub id: String,
+    /// Its ARN.
+    pub arn: String,
+    /// `creating` or `available`.
+    pub status: String,
+    /// `manual` or `automated`.
+    pub snapshot_type: String,
+    /// The cluster it was taken of.
+    pub cluster_id: String,
+    /// That cluster's resource id.
+    pub cluster_resource_id: String,
+    /// Its engine.
+    pub engine: String,
+    /// Its engine's version.
+    pub engine_version: String,
+    /// That cluster's key.
+    pub kms_key: Option<String>,
+    /// That cluster's master user.
+    pub master_username: Option<String>,
+    /// That cluster's port.
+    pub port: i32,
+    /// That cluster's VPC.
+    pub vpc_id: String,
+    /// When it was begun, in epoch milliseconds.
+    pub created_at_ms: i64,
+    /// When that cluster was made.
+    pub cluster_created_at_ms: i64,
+    /// How many rows it holds.
+    pub rows: u64,
+    /// Tags.
+    pub tags: BTreeMap<String, String>,
+}
+
+/// A DB subnet group.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SubnetGroup {
+    /// Its name.
+    pub name: String,
+    /// A sentence.
+    pub description: String,
+    /// The VPC of its subnets.
+    pub vpc_id: String,
+    /// Its subnets.
+    pub subnets: Vec<String>,
+}
+
+/// A parameter group, of clusters or of instances.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ParameterGroup {
+    /// Its name.
+    pub name: String,
+    /// `aurora-mysql8.0`.
+    pub family: String,
+    /// A sentence.
+    pub description: String,
+}
+
+/// A global cluster.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GlobalCluster {
+    /// Its identifier.
+    pub id: String,
+    /// `cluster-…`.
+    pub resource_id: String,
+    /// Its ARN, whose Region is empty.
+    pub arn: String,
+    /// The wire string.
+    pub status: String,
+    /// Its engine.
+    pub engine: String,
+    /// Its engine's version.
+    pub engine_version: String,
+    /// The database of its first writer.
+    pub database_name: Option<String>,
+    /// Whether its members are encrypted.
+    pub storage_encrypted: bool,
+    /// Refuses deletion.
+    pub deletion_protection: bool,
+    /// Tags.
+    pub tags: BTreeMap<String, String>,
+    /// What Describe lists.
+    pub members: Vec<Member>,
+    /// A switchover or failover under way.
+    pub operation: Option<Operation>,
+    /// Until when it "is not empty", although no member is listed.
+    pub not_empty_until_ms: i64,
+    /// Until when another switchover is refused.
+    pub setting_up_until_ms: i64,
+}
+
+/// A member of a global cluster, as listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// The cluster's ARN.
+    pub arn: String,
+    /// Its role.
+    pub is_writer: bool,
+    /// `connected` or `pending-resync`; a writer has none.
+    pub synchronization: Option<String>,
+    /// Removed, and still listed.
+    pub leaving: bool,
+}
+
+/// A switchover or failover under way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Operation {
+    /// `pending`, `switching-over` or `failing-over`.
+    pub status: String,
+    /// ARN of the cluster that is demoted.
+    pub from: String,
+    /// ARN of the cluster that is promoted.
+    pub to: String,
+    /// True for a failover.
+    pub data_loss_allowed: bool,
+}
