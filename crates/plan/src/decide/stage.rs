@@ -4,7 +4,7 @@
 use crate::plan::Phase;
 use crate::refusal::Refusal;
 use crate::request::Request;
-use crate::seen::Seen;
+use crate::seen::{ClusterSeen, Seen};
 
 /// How far a failback has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,6 +51,7 @@ pub(super) fn find(request: &Request, seen: &Seen) -> Result<Found, Refusal> {
     let Some(restored) = seen.home.cluster(&request.home.restored_cluster_id) else {
         return before_rebuild(request, seen);
     };
+    not_somebody_elses(request, seen, restored)?;
     let membership = seen.membership(&restored.arn);
     match membership {
         Some((global, member)) if global.id == globals.restored && member.is_writer => {
@@ -84,6 +85,37 @@ pub(super) fn find(request: &Request, seen: &Seen) -> Result<Found, Refusal> {
         }
         None => found(Stage::RebuildAway, format!("{} is promoted and away is gone", restored.id)),
     }
+}
+
+/// A cluster that only bears the name of the rebuilt one must not be taken for a promoted home: away,
+/// which has the newest data, would be deleted next.
+fn not_somebody_elses(
+    request: &Request,
+    seen: &Seen,
+    restored: &ClusterSeen,
+) -> Result<(), Refusal> {
+    let Some(away) = seen.away.cluster(&request.away.cluster_id) else { return Ok(()) };
+    if seen.membership(&restored.arn).is_some() {
+        return Ok(());
+    }
+    // A run deletes the stale cluster before it creates this one, and the global cluster in which
+    // home caught up only after away.
+    let made_by_a_run = match &restored.replication_source {
+        Some(source) => *source == away.arn,
+        None => {
+            seen.home.cluster(&request.home.cluster_id).is_none()
+                && seen.global_cluster(&request.global_clusters.restoring).is_some()
+        }
+    };
+    if made_by_a_run {
+        return Ok(());
+    }
+    Err(Refusal::IdInUse {
+        field: "home.restored_cluster_id",
+        id: restored.id.clone(),
+        region: request.home.region.clone(),
+        holder: format!("the cluster {}, which no run of this failback made", restored.arn),
+    })
 }
 
 fn before_rebuild(request: &Request, seen: &Seen) -> Result<Found, Refusal> {
