@@ -1,0 +1,46 @@
+//! What several test binaries share: worlds to start from, and rehearsals to look into.
+#![allow(dead_code, reason = "every test binary uses its own part")]
+
+pub mod given;
+
+use std::collections::BTreeMap;
+
+use failback_cli::drill::{Drill, Ended};
+use failback_sandbox::Call;
+use failback_states::Status;
+
+use given::Given;
+
+/// The Region of the workshop's home cluster.
+pub const HOME: &str = "us-east-1";
+/// The Region of the workshop's away cluster.
+pub const AWAY: &str = "us-west-2";
+
+/// Runs the whole machine with the input that was given.
+pub async fn rehearse(given: &Given) -> (Drill, Ended) {
+    let drill = given.drill();
+    let ended = drill.run("test", given.input.clone()).await.expect("the execution starts");
+    (drill, ended)
+}
+
+/// The same, and the execution must succeed.
+pub async fn rehearse_well(given: &Given) -> (Drill, Ended) {
+    let (drill, ended) = rehearse(given).await;
+    let outcome = &ended.outcome;
+    assert_eq!(outcome.status, Status::Succeeded, "{:?}: {:?}", outcome.error, outcome.cause);
+    (drill, ended)
+}
+
+/// Whether a call changed something: one whose reply was lost did, too.
+pub fn took_effect(call: &Call) -> bool {
+    call.mutating && call.error.as_deref().is_none_or(|error| error == "LostReply")
+}
+
+/// How often each operation changed something.
+pub fn effects(calls: &[Call]) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for call in calls.iter().filter(|call| took_effect(call)) {
+        *counts.entry(format!("{}:{}", call.service, call.operation)).or_default() += 1;
+    }
+    counts
+}
