@@ -8,7 +8,7 @@
 //! - **Calls:** `rds:DescribeGlobalClusters`, `rds:DescribeDBClusters`.
 
 use failback_plan::Answer;
-use failback_plan::steps::detachment;
+use failback_plan::steps::{LeavesAs, detachment};
 use failback_plan::task::ClusterRef;
 use serde::Deserialize;
 
@@ -24,12 +24,14 @@ pub struct Input {
     pub global_cluster_id: String,
     /// The cluster.
     pub cluster: ClusterRef,
+    /// The role in which it leaves.
+    pub r#as: LeavesAs,
 }
 
 /// Looks.
 pub async fn check_detachment(aws: &Aws, input: Input) -> Result<Answer, FailbackError> {
-    let Input { global_cluster_id, cluster } = input;
+    let Input { global_cluster_id, cluster, r#as } = input;
     let global = observe::global_cluster(aws, &cluster.region, &global_cluster_id).await?;
     let seen = observe::cluster(aws, &cluster.region, &cluster.cluster_id).await?;
-    Ok(detachment(global.as_ref(), seen.as_ref(), &cluster))
+    Ok(detachment(global.as_ref(), seen.as_ref(), &cluster, r#as))
 }

@@ -1,5 +1,6 @@
 //! Phase 0: what the run will do, or why it must not begin.
 
+mod capture;
 mod checks;
 mod stage;
 #[cfg(test)]
@@ -7,11 +8,10 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use crate::network;
 use crate::plan::{Decision, EndpointBefore, Expectations, Phase, PhasePlan, Phases, Plan};
 use crate::refusal::Refusal;
 use crate::request::{PointsTo, Request, Side};
-use crate::seen::{ClusterSeen, RegionSeen, Seen};
+use crate::seen::Seen;
 use crate::settings::Captured;
 use crate::task::{
     ClusterRef, DnsRecord, EndpointKind, Fence, Finish, InstancePlan, NetworkTargets, Promote,
@@ -19,6 +19,7 @@ use crate::task::{
 };
 use crate::verify::{ClusterExpectation, Expectation, MustBe};
 
+use capture::{capture, final_snapshot_id, instances, subnets};
 use stage::Stage;
 
 /// Decides what a run does with this topology.
@@ -393,131 +394,4 @@ fn arn_in(seen: &Seen, region: &str, cluster_id: &str) -> String {
     let parts: Vec<&str> = known.map(|c| c.arn.split(':').collect()).unwrap_or_default();
     let [_, partition, _, _, account, ..] = parts[..] else { return String::new() };
     format!("arn:{partition}:rds:{region}:{account}:cluster:{cluster_id}")
-}
-
-/// The same for every run that meets the same cluster, different for a later cluster of its name.
-fn final_snapshot_id(side: &Side, resource_id: &str) -> String {
-    let own = || {
-        let resource = resource_id.trim_start_matches("cluster-").to_ascii_lowercase();
-        format!("{}-final-{resource}", side.cluster_id)
-    };
-    side.final_snapshot_id.clone().unwrap_or_else(own)
-}
-
-/// Settings of the cluster that is replaced: as it is seen, as an earlier execution saw it, or, when
-/// its successor is complete and nothing is created from them any more, the successor's own.
-fn capture(side: &Side, seen: &RegionSeen, field: &'static str) -> Result<Captured, Refusal> {
-    let cluster = seen.cluster(&side.cluster_id);
-    if let Some(cluster) = cluster
-        && cluster.status != "deleting"
-    {
-        return Ok(capture_cluster(cluster, seen));
-    }
-    let gone = |resource_id: String| {
-        move |captured: Captured| Captured { cluster_resource_id: resource_id.clone(), ..captured }
-    };
-    let resource_id = cluster
-        .map(|c| c.resource_id.clone())
-        .or_else(|| resource_id_from_snapshot(side, seen))
-        .or_else(|| side.captured.as_ref().map(|c| c.cluster_resource_id.clone()))
-        .unwrap_or_default();
-    if let Some(given) = &side.captured {
-        return Ok(gone(resource_id)(given.clone()));
-    }
-    let successor = seen.cluster(&side.restored_cluster_id);
-    let complete = side
-        .restored_instances
-        .iter()
-        .all(|wanted| seen.instances_of(&side.restored_cluster_id).any(|i| i.id == wanted.id));
-    match (successor, cluster) {
-        (Some(successor), _) if complete => Ok(gone(resource_id)(capture_cluster(successor, seen))),
-        (_, Some(cluster)) => Err(Refusal::SettingsUnreadable {
-            cluster: cluster.id.clone(),
-            region: seen.region.clone(),
-            status: cluster.status.clone(),
-            field,
-        }),
-        (_, None) => Err(Refusal::SettingsUnknown {
-            cluster: side.cluster_id.clone(),
-            region: seen.region.clone(),
-            field,
-        }),
-    }
-}
-
-/// A cluster that is gone is still identified by the final snapshot it left.
-fn resource_id_from_snapshot(side: &Side, seen: &RegionSeen) -> Option<String> {
-    let prefix = format!("{}-final-", side.cluster_id);
-    let is_final = |id: &str| match &side.final_snapshot_id {
-        Some(given) => given == id,
-        None => id.starts_with(&prefix),
-    };
-    seen.snapshots.iter().find(|s| is_final(&s.id)).and_then(|s| s.cluster_resource_id.clone())
-}
-
-fn capture_cluster(cluster: &ClusterSeen, seen: &RegionSeen) -> Captured {
-    let mut instances: Vec<_> = seen.instances_of(&cluster.id).collect();
-    // The writer first, so that the first new instance takes after it.
-    instances.sort_by_key(|i| (cluster.writer_instance() != Some(i.id.as_str()), i.id.clone()));
-    Captured {
-        cluster_resource_id: cluster.resource_id.clone(),
-        cluster: cluster.settings.clone(),
-        instances: instances.into_iter().map(|i| i.settings.clone()).collect(),
-    }
-}
-
-fn instances(side: &Side, name: &str, captured: &Captured) -> Result<Vec<InstancePlan>, Refusal> {
-    side.restored_instances
-        .iter()
-        .enumerate()
-        .map(|(i, wanted)| {
-            let settings = match &wanted.like {
-                Some(like) => {
-                    captured.instances.iter().find(|s| s.captured_from == *like).ok_or_else(
-                        || Refusal::NoInstanceLike {
-                            field: format!("{name}.restored_instances[{i}].like"),
-                            like: like.clone(),
-                            cluster: side.cluster_id.clone(),
-                        },
-                    )?
-                }
-                None => {
-                    captured.instances.get(i).or_else(|| captured.instances.first()).ok_or_else(
-                        || Refusal::NoInstanceLike {
-                            field: format!("{name}.restored_instances"),
-                            like: "any instance".to_owned(),
-                            cluster: side.cluster_id.clone(),
-                        },
-                    )?
-                }
-            };
-            Ok(InstancePlan { id: wanted.id.clone(), settings: settings.clone() })
-        })
-        .collect()
-}
-
-fn subnets(
-    side: &Side,
-    seen: &RegionSeen,
-    name: &'static str,
-    captured: &Captured,
-) -> Result<BTreeMap<String, String>, Refusal> {
-    let of_group = || {
-        let group = captured.cluster.subnet_group.as_deref();
-        let found = seen.subnet_groups.iter().find(|g| Some(g.name.as_str()) == group);
-        found.map(|g| g.subnet_ids.clone()).unwrap_or_default()
-    };
-    let ids = if side.network.subnet_ids.is_empty() {
-        of_group()
-    } else {
-        side.network.subnet_ids.clone()
-    };
-    if ids.is_empty() {
-        return Err(Refusal::NetworkTargetUnknown {
-            region: seen.region.clone(),
-            problem: "no DB subnet group names its subnets".to_owned(),
-            field: format!("{name}.network.subnet_ids"),
-        });
-    }
-    network::open_targets(seen, name, &side.network, &ids)
 }

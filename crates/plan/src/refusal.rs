@@ -51,18 +51,10 @@ pub enum Refusal {
     )]
     EnginesDiffer { cluster: String, home_engine: String, away_engine: String },
     #[error(
-        "{kind} `{name}` in {region} belongs to family `{family}`, but away runs {engine} {version}, \
-         which needs `{wanted}`. Make a group of that family and set it on the cluster first"
+        "{group} belongs to family `{family}`, but away runs {runs}, which needs `{wanted}`. Make a \
+         group of that family and set it on the cluster first"
     )]
-    VersionsCannotJoin {
-        kind: &'static str,
-        name: String,
-        region: String,
-        family: String,
-        engine: String,
-        version: String,
-        wanted: String,
-    },
+    VersionsCannotJoin { group: String, family: String, runs: String, wanted: String },
     #[error(
         "the engine mode `{mode}` of `{cluster}` cannot be part of a global database; only \
          `provisioned` can"

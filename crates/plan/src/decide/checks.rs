@@ -186,12 +186,9 @@ pub(super) fn dependencies(
         let wanted = parameter_group_family(&writer.engine, &writer.engine_version);
         if wanted.as_ref() != Some(family) {
             return Err(Refusal::VersionsCannotJoin {
-                kind,
-                name: name.clone(),
-                region: seen.region.clone(),
+                group: format!("{kind} `{name}` in {}", seen.region),
                 family: family.clone(),
-                engine: writer.engine.clone(),
-                version: writer.engine_version.clone(),
+                runs: format!("{} {}", writer.engine, writer.engine_version),
                 wanted: wanted.unwrap_or_else(|| "a family this program does not know".to_owned()),
             });
         }
@@ -294,7 +291,7 @@ fn snapshots(request: &Request, seen: &Seen) -> Checked {
         if cluster.status == "deleting" {
             continue;
         }
-        let id = super::final_snapshot_id(side, &cluster.resource_id);
+        let id = super::capture::final_snapshot_id(side, &cluster.resource_id);
         if region.snapshots.iter().any(|s| s.id.eq_ignore_ascii_case(&id)) {
             return Err(Refusal::SnapshotIdTaken { field, id, region: region.region.clone() });
         }

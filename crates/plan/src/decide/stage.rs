@@ -52,8 +52,11 @@ pub(super) fn find(request: &Request, seen: &Seen) -> Result<Found, Refusal> {
         return before_rebuild(request, seen);
     };
     not_somebody_elses(request, seen, restored)?;
-    let membership = seen.membership(&restored.arn);
-    match membership {
+    // Listed or not, and whatever it is said to replicate from: it will be a writer.
+    if restored.status == "promoting" {
+        return found(Stage::CutOver, format!("{} is being promoted", restored.id));
+    }
+    match seen.membership(&restored.arn) {
         Some((global, member)) if global.id == globals.restored && member.is_writer => {
             if away_exists {
                 let what = format!(
