@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 use crate::definition::{Pattern, Resource, Task};
 use crate::engine::{Parts, StartError, TokenSlot};
 use crate::execution::{Execution, Status};
-use crate::failure::{Failure, RUNTIME, TASK_FAILED, TIMEOUT, within_data_limit};
+use crate::failure::{Failure, RUNTIME, TASK_FAILED, TIMEOUT};
 use crate::history::{Details, EventType};
+use crate::payload::Payload;
 use crate::run::{Run, Visit, seconds_to_ms};
 use crate::task::TaskCall;
 
@@ -23,20 +24,20 @@ struct Attempt<'a> {
 
 impl Run {
     /// Performs the task once, and answers its result.
-    pub(crate) async fn task(&self, visit: &Visit<'_>, task: &Task) -> Result<Value, Failure> {
+    pub(crate) async fn task(&self, visit: &Visit<'_>, task: &Task) -> Result<Payload, Failure> {
         let seconds = |template: &Option<_>, place: &str| match template {
             Some(template) => self.whole_number(visit, template, place, 1).map(Some),
             None => Ok(None),
         };
-        let token = (task.resource.pattern == Pattern::TaskToken).then(|| Token::new(&self.parts));
+        let token = (task.resource.pattern == Pattern::TaskToken).then(|| Token::new(self));
         *visit.token.borrow_mut() = token.as_ref().map(|token| token.text.clone());
         let arguments = match &task.arguments {
-            Some(template) => self.fill(visit, template, "Arguments", None)?,
+            Some(template) => Payload::new(self.fill(visit, template, "Arguments", None)?),
             None => visit.input.clone(),
         };
         let timeout_s = seconds(&task.timeout, "TimeoutSeconds")?;
         let heartbeat_s = seconds(&task.heartbeat, "HeartbeatSeconds")?;
-        within_data_limit(&arguments, "The state has arguments")?;
+        let arguments = arguments.within_limit(|| "The state has arguments".to_owned())?;
         self.record_scheduled(visit, &task.resource, &arguments, timeout_s, heartbeat_s)?;
         self.record_about(visit, &task.resource, "Started", Details::new())?;
 
@@ -51,13 +52,13 @@ impl Run {
         let deadline_ms = timeout_s.map(|timeout_s| now_ms + seconds_to_ms(timeout_s));
         let result = tokio::select! {
             biased;
-            result = self.perform(&attempt, arguments) => result,
+            result = self.perform(&attempt, arguments.into_value()) => result,
             () = self.until(deadline_ms) => Err(timed_out(false)),
             () = self.heartbeat_lapse(&attempt) => Err(timed_out(true)),
         };
         let result = result.and_then(|result| {
-            let what = format!("The task of the state '{}' returned a result", visit.state.name);
-            within_data_limit(&result, &what).map(|()| result)
+            let what = || format!("The task of the state '{}' returned a result", visit.state.name);
+            Payload::new(result).within_limit(what)
         });
         self.record_end(visit, &task.resource, &result)?;
         result
@@ -96,7 +97,7 @@ impl Run {
         let runner = Rc::clone(&self.parts.runner);
         let answer = runner.run(call).await.map_err(|e| Failure::new(&e.error, e.cause))?;
         let Some(token) = &attempt.token else { return Ok(answer) };
-        let details = Details::new().payload("output", &answer);
+        let details = Details::new().payload("output", &Payload::new(answer));
         self.record_about(visit, &attempt.task.resource, "Submitted", details)?;
         token.slot.answer().await
     }
@@ -119,7 +120,7 @@ impl Run {
             child.ours = false;
             return Ok(submitted);
         }
-        let details = Details::new().payload("output", &submitted);
+        let details = Details::new().payload("output", &Payload::new(submitted));
         self.record_about(visit, &attempt.task.resource, "Submitted", details)?;
         let outcome = child.execution.ended().await;
         let description = child.execution.describe();
@@ -133,7 +134,7 @@ impl Run {
         &self,
         visit: &Visit<'_>,
         resource: &Resource,
-        arguments: &Value,
+        arguments: &Payload,
         timeout_s: Option<u64>,
         heartbeat_s: Option<u64>,
     ) -> Result<(), Failure> {
@@ -141,7 +142,7 @@ impl Run {
             Details::new().with("resource", resource.arn.as_str()).payload("input", arguments)
         } else {
             let region = self.execution.arn.split(':').nth(3).unwrap_or_default();
-            Details::new().with("region", region).with("parameters", arguments.to_string())
+            Details::new().with("region", region).with("parameters", arguments.text())
         };
         let details =
             details.maybe("timeoutInSeconds", timeout_s).maybe("heartbeatInSeconds", heartbeat_s);
@@ -152,7 +153,7 @@ impl Run {
         &self,
         visit: &Visit<'_>,
         resource: &Resource,
-        result: &Result<Value, Failure>,
+        result: &Result<Payload, Failure>,
     ) -> Result<(), Failure> {
         match result {
             Ok(output) => {
@@ -231,8 +232,8 @@ impl TokenSlot {
 }
 
 impl Token {
-    fn new(parts: &Parts) -> Self {
-        let (text, slot) = parts.new_token();
+    fn new(run: &Run) -> Self {
+        let (text, slot) = run.parts.new_token(&run.execution);
         Self { text, slot }
     }
 }

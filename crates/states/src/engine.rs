@@ -14,9 +14,10 @@ use crate::definition::Definition;
 use crate::eval::{Evaluator, Jlens};
 use crate::execution::{Description, Execution, Outcome, Status};
 use crate::executor::Executor;
-use crate::failure::{Failure, PAYLOAD_BYTES_MAX};
+use crate::failure::Failure;
 use crate::functions::uuid_from;
 use crate::history::{Details, EventType, HistoryEvent};
+use crate::payload::{PAYLOAD_BYTES_MAX, Payload};
 use crate::run::Run;
 use crate::task::{TaskError, TaskRunner, TokenError};
 
@@ -93,8 +94,8 @@ pub(crate) struct Parts {
 }
 
 /// A task that waits for its token.
-#[derive(Default)]
 pub(crate) struct TokenSlot {
+    execution_arn: ExecutionArn,
     pub(crate) state: RefCell<TokenState>,
     pub(crate) changed: Notify,
 }
@@ -263,6 +264,16 @@ impl Engine {
         self.parts().answer_token(token, |state| state.alive_ms = Some(now_ms))
     }
 
+    /// Forgets the executions that have ended, but for the `keep` that were started last. Answers
+    /// how many were forgotten.
+    ///
+    /// An engine otherwise remembers every execution with its history; AWS does so for 90 days.
+    /// A forgotten execution and its task tokens are unknown to every question, and its name is
+    /// free again. Executions that run are never forgotten.
+    pub fn forget_closed(&self, keep: usize) -> usize {
+        self.parts().forget_closed(keep)
+    }
+
     /// Calls `observer` with each event from now on, as it is recorded. It may ask the engine
     /// anything.
     pub fn subscribe(&self, observer: Observer) {
@@ -295,13 +306,14 @@ impl Parts {
             Some(name) => return Err(StartError::InvalidName(name.to_owned())),
             None => uuid_from(self.random(|random| random.random())),
         };
-        let size = input.to_string().len();
+        let input = Payload::new(input);
+        let size = input.text().len();
         if size > PAYLOAD_BYTES_MAX {
             return Err(StartError::InvalidExecutionInput(size));
         }
         let arn = execution_arn(machine_arn, &name);
         if let Some(known) = self.execution(&arn) {
-            if known.is_closed() || known.input != input {
+            if known.is_closed() || known.input.value() != input.value() {
                 return Err(StartError::ExecutionAlreadyExists(arn));
             }
             return Ok((known, false));
@@ -347,24 +359,17 @@ impl Parts {
         previous_event_id: u64,
         details: Details,
     ) -> u64 {
-        let event = {
-            let mut events = execution.events.borrow_mut();
-            let event = HistoryEvent {
-                id: events.len() as u64 + 1,
-                previous_event_id,
-                timestamp_ms: self.clock.now_ms(),
-                event_type,
-                details: details.build(),
-            };
-            events.push(event.clone());
-            event
-        };
+        let id = execution.events.borrow().len() as u64 + 1;
+        let timestamp_ms = self.clock.now_ms();
+        let event = HistoryEvent { id, previous_event_id, timestamp_ms, event_type, details };
         // An observer may subscribe another one: none of them is borrowed while they are called.
         let observers = self.observers.borrow().clone();
-        for observer in observers {
-            observer(&execution.arn, &event);
+        let for_observers = (!observers.is_empty()).then(|| event.clone());
+        execution.events.borrow_mut().push(event);
+        if let Some(event) = for_observers {
+            observers.iter().for_each(|observer| observer(&execution.arn, &event));
         }
-        event.id
+        id
     }
 
     /// Ends an execution with its last event, which there is always room for.
@@ -373,13 +378,13 @@ impl Parts {
         execution: &Execution,
         status: Status,
         previous: u64,
-        output: Option<Value>,
+        output: Option<Payload>,
         failure: Option<Failure>,
     ) {
         let (error, cause) = failure.map_or((None, None), |f| (f.error, f.cause));
         *execution.closed.borrow_mut() = Some(Outcome {
             status,
-            output: output.clone(),
+            output: output.as_ref().map(|output| output.value().clone()),
             error: error.clone(),
             cause: cause.clone(),
             started_ms: execution.started_ms,
@@ -417,10 +422,35 @@ impl Parts {
         true
     }
 
-    pub(crate) fn new_token(&self) -> (String, Rc<TokenSlot>) {
+    fn forget_closed(&self, keep: usize) -> usize {
+        let mut executions = self.executions.borrow_mut();
+        let mut started = self.started.borrow_mut();
+        let is_closed = |arn: &ExecutionArn, known: &BTreeMap<_, Rc<Execution>>| {
+            known.get(arn).is_some_and(|execution| execution.is_closed())
+        };
+        let closed = started.iter().filter(|arn| is_closed(arn, &executions)).count();
+        let mut surplus = closed.saturating_sub(keep);
+        let forgotten = surplus;
+        started.retain(|arn| {
+            let forget = surplus > 0 && is_closed(arn, &executions);
+            if forget {
+                surplus -= 1;
+                executions.remove(arn);
+            }
+            !forget
+        });
+        self.tokens.borrow_mut().retain(|_, slot| executions.contains_key(&slot.execution_arn));
+        forgotten
+    }
+
+    pub(crate) fn new_token(&self, execution: &Execution) -> (String, Rc<TokenSlot>) {
         let bits: [u128; 2] = self.random(|random| [random.random(), random.random()]);
         let token = format!("{:032x}{:032x}", bits[0], bits[1]);
-        let slot = Rc::new(TokenSlot::default());
+        let slot = Rc::new(TokenSlot {
+            execution_arn: execution.arn.clone(),
+            state: RefCell::default(),
+            changed: Notify::new(),
+        });
         self.tokens.borrow_mut().insert(token.clone(), Rc::clone(&slot));
         (token, slot)
     }

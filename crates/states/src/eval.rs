@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use jlens_core::{Bindings, Expression, Options};
 use serde_json::{Map, Value};
@@ -10,10 +11,14 @@ use crate::functions;
 use crate::reads;
 
 /// What a JSONata expression may see while it is evaluated.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Scope<'a> {
-    /// The reserved variable `$states`.
-    pub states: &'a Value,
+    /// `$states.input`.
+    pub input: &'a Value,
+    /// Makes `$states.context`, which few expressions read.
+    pub context: &'a dyn Fn() -> Value,
+    /// `result` or `errorOutput` and its value, where `$states` has one.
+    pub extra: Option<(&'a str, &'a Value)>,
     /// The variables assigned so far, by name without `$`.
     pub variables: &'a Map<String, Value>,
     /// What `$now()` and `$millis()` answer: the same throughout one evaluation.
@@ -27,6 +32,10 @@ pub struct Facts {
     pub variables: BTreeSet<String>,
     /// The fields it reads of `$states`, such as `input`.
     pub states_fields: BTreeSet<String>,
+    /// Whether it may read further fields of `$states`, which it does not name.
+    pub reads_whole_states: bool,
+    /// Every variable and function that it names, its own included, without `$`.
+    pub names: BTreeSet<String>,
     /// Whether its value depends on the random numbers.
     pub random: bool,
     /// What the Amazon States Language forbids in it, as sentences.
@@ -52,13 +61,12 @@ pub trait Evaluator {
 /// The evaluator in use: `jlens-core`.
 #[derive(Default)]
 pub struct Jlens {
-    compiled: RefCell<BTreeMap<String, Compiled>>,
+    compiled: RefCell<BTreeMap<String, Rc<Compiled>>>,
 }
 
-#[derive(Clone)]
 struct Compiled {
     expression: Expression,
-    random: bool,
+    facts: Facts,
 }
 
 /// A bound on one evaluation, so that an expression that never ends fails instead.
@@ -70,15 +78,51 @@ impl Jlens {
         Self::default()
     }
 
-    fn compiled(&self, source: &str) -> Result<Compiled, String> {
+    fn compiled(&self, source: &str) -> Result<Rc<Compiled>, String> {
         if let Some(compiled) = self.compiled.borrow().get(source) {
-            return Ok(compiled.clone());
+            return Ok(Rc::clone(compiled));
         }
-        let expression = Expression::compile(source).map_err(|error| error.message())?;
-        let random = reads::facts(expression.ast()).random;
-        let compiled = Compiled { expression, random };
-        self.compiled.borrow_mut().insert(source.to_owned(), compiled.clone());
+        let compiled = Rc::new(Compiled::new(source)?);
+        self.compiled.borrow_mut().insert(source.to_owned(), Rc::clone(&compiled));
         Ok(compiled)
+    }
+}
+
+impl Compiled {
+    fn new(source: &str) -> Result<Self, String> {
+        let expression = Expression::compile(source).map_err(|error| error.message())?;
+        let facts = reads::facts(expression.ast());
+        Ok(Self { expression, facts })
+    }
+
+    /// Adds what the expression may read of its scope: values are copied, most are not read.
+    ///
+    /// jlens itself can tell which parts of a value are read, but misses some: of
+    /// `($n := $n + 1; $n)` it says that nothing is.
+    fn bind(&self, mut bindings: Bindings, scope: Scope<'_>) -> Bindings {
+        for name in &self.facts.names {
+            if name == "states" {
+                bindings = bindings.var(name, self.states(scope));
+            } else if let Some(value) = scope.variables.get(name) {
+                bindings = bindings.var(name, value.clone());
+            }
+        }
+        bindings
+    }
+
+    fn states(&self, scope: Scope<'_>) -> Value {
+        let mut states = Map::new();
+        let mut put = |name: &str, make: &dyn Fn() -> Value| {
+            if self.facts.reads_whole_states || self.facts.states_fields.contains(name) {
+                states.insert(name.to_owned(), make());
+            }
+        };
+        put("input", &|| scope.input.clone());
+        put("context", scope.context);
+        if let Some((name, value)) = scope.extra {
+            put(name, &|| value.clone());
+        }
+        states.into()
     }
 }
 
@@ -96,17 +140,14 @@ impl Evaluator for Jlens {
     ) -> Result<Option<Value>, String> {
         let compiled = self.compiled(source)?;
         let mut options = Options::new().now(scope.now_ms).max_steps(STEPS_MAX);
-        let mut bindings = functions::bind(Bindings::new());
-        if compiled.random {
+        let mut bindings = functions::pure();
+        if compiled.facts.random {
             let seed = seed();
             options = options.seed(seed);
             bindings = functions::bind_random(bindings, seed);
         }
-        // Variables last: one that has the name of a function stands for itself.
-        for (name, value) in scope.variables {
-            bindings = bindings.var(name, value.clone());
-        }
-        bindings = bindings.var("states", scope.states.clone());
+        // The scope last: a variable that has the name of a function stands for itself.
+        let bindings = compiled.bind(bindings, scope);
         compiled
             .expression
             .evaluate_with(None, &bindings, &options)

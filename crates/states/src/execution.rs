@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 use crate::definition::Definition;
 use crate::failure::{Failure, RUNTIME};
 use crate::history::HistoryEvent;
+use crate::payload::Payload;
 
 /// Where an execution stands. Serializes by AWS's names, such as `TIMED_OUT`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -110,7 +111,7 @@ pub(crate) struct Execution {
     pub(crate) machine_arn: String,
     pub(crate) name: String,
     pub(crate) definition: Definition,
-    pub(crate) input: Value,
+    pub(crate) input: Payload,
     pub(crate) started_ms: i64,
     pub(crate) events: RefCell<Vec<HistoryEvent>>,
     pub(crate) transitions: Cell<u64>,
@@ -141,7 +142,7 @@ impl Execution {
             execution_arn: self.arn.clone(),
             state_machine_arn: self.machine_arn.clone(),
             name: self.name.clone(),
-            input: self.input.clone(),
+            input: self.input.value().clone(),
             outcome: self.outcome(),
         }
     }

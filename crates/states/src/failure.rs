@@ -57,19 +57,3 @@ impl Failure {
         Value::Object(output)
     }
 }
-
-/// AWS's bound on any input, output or result, in bytes of JSON.
-pub(crate) const PAYLOAD_BYTES_MAX: usize = 262_144;
-
-/// Refuses a payload that AWS would not carry. `what` begins the sentence of the cause.
-pub(crate) fn within_data_limit(value: &Value, what: &str) -> Result<(), Failure> {
-    // Serializing everything to measure it would double the work: small values are seen at once.
-    if matches!(value, Value::Null | Value::Bool(_) | Value::Number(_)) {
-        return Ok(());
-    }
-    if value.to_string().len() <= PAYLOAD_BYTES_MAX {
-        return Ok(());
-    }
-    let cause = format!("{what} with a size exceeding the maximum number of bytes service limit.");
-    Err(Failure::new(DATA_LIMIT_EXCEEDED, cause))
-}

@@ -3,18 +3,22 @@
 use std::rc::Rc;
 
 use rand::Rng;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::clock::rfc3339;
 use crate::engine::ROLE_ARN;
 use crate::eval::Scope;
-use crate::failure::{Failure, QUERY_EVALUATION_ERROR, within_data_limit};
+use crate::failure::{Failure, QUERY_EVALUATION_ERROR};
 use crate::history::{Details, EventType};
+use crate::payload::Payload;
 use crate::run::{Run, Visit};
 use crate::template::Template;
 
 /// What `$states` holds besides the input and the context.
 pub(crate) type Extra<'a> = Option<(&'a str, &'a Value)>;
+
+/// What an `Assign` came to, in its order.
+pub(crate) type Assigned = Vec<(String, Payload)>;
 
 impl Run {
     /// Evaluates a field to text.
@@ -74,26 +78,33 @@ impl Run {
         template: &Template,
         place: &str,
         extra: Extra<'_>,
-        item: Option<&(usize, Value)>,
+        item: Option<&(usize, Payload)>,
     ) -> Result<Value, Failure> {
         if let Template::Literal(value) = template {
             return Ok(value.clone());
         }
-        let states = self.states_variable(visit, extra, item);
+        let context = || self.context(visit, item);
         let variables = Rc::clone(&visit.line.variables.borrow());
-        let scope =
-            Scope { states: &states, variables: &variables, now_ms: self.parts.clock.now_ms() };
-        template.fill(place, &mut |source, place| {
+        let scope = Scope {
+            input: visit.input.value(),
+            context: &context,
+            extra,
+            variables: &variables,
+            now_ms: self.parts.clock.now_ms(),
+        };
+        template.fill(&|| place.to_owned(), &mut |source, place| {
             let mut seed = || self.parts.random(|random| random.random());
-            let expression =
-                || format!("The JSONata expression '{source}' specified for the field '{place}'");
+            let expression = || {
+                let place = place();
+                format!("The JSONata expression '{source}' specified for the field '{place}'")
+            };
             let cause = match self.parts.evaluator.evaluate(source, scope, &mut seed) {
                 Ok(Some(value)) => return Ok(value),
                 Ok(None) => format!("{} returned nothing (undefined).", expression()),
                 Err(error) => format!("{} threw an error during evaluation. {error}", expression()),
             };
             let cause = format!("{} {cause}", in_state(visit));
-            Err(self.evaluation_failed(visit, Some(place), cause)?)
+            Err(self.evaluation_failed(visit, Some(&place()), cause)?)
         })
     }
 
@@ -104,28 +115,25 @@ impl Run {
         assign: Option<&Template>,
         place: &str,
         extra: Extra<'_>,
-    ) -> Result<Map<String, Value>, Failure> {
-        let Some(template) = assign else { return Ok(Map::new()) };
-        let Value::Object(assigned) = self.fill(visit, template, place, extra)? else {
-            return Ok(Map::new());
+    ) -> Result<Assigned, Failure> {
+        let Some(template) = assign else { return Ok(Assigned::new()) };
+        let Value::Object(values) = self.fill(visit, template, place, extra)? else {
+            return Ok(Assigned::new());
         };
-        for (name, value) in &assigned {
-            within_data_limit(value, &format!("The variable '{name}' was assigned a value"))?;
-        }
-        Ok(assigned)
+        let checked = |(name, value): (String, Value)| {
+            let what = || format!("The variable '{name}' was assigned a value");
+            Payload::new(value).within_limit(what).map(|value| (name.clone(), value))
+        };
+        values.into_iter().map(checked).collect()
     }
 
-    fn states_variable(
-        &self,
-        visit: &Visit<'_>,
-        extra: Extra<'_>,
-        item: Option<&(usize, Value)>,
-    ) -> Value {
+    /// The value of `$states.context`.
+    fn context(&self, visit: &Visit<'_>, item: Option<&(usize, Payload)>) -> Value {
         let execution = &self.execution;
         let mut context = json!({
             "Execution": {
                 "Id": execution.arn,
-                "Input": execution.input,
+                "Input": execution.input.value(),
                 "Name": execution.name,
                 "RoleArn": ROLE_ARN,
                 "StartTime": rfc3339(execution.started_ms),
@@ -141,14 +149,10 @@ impl Run {
         if let Some(token) = visit.token.borrow().as_deref() {
             context["Task"] = json!({ "Token": token });
         }
-        if let Some((index, value)) = item {
-            context["Map"] = json!({ "Item": { "Index": index, "Value": value } });
+        if let Some((index, item)) = item {
+            context["Map"] = json!({ "Item": { "Index": index, "Value": item.value() } });
         }
-        let mut states = json!({ "input": visit.input, "context": context });
-        if let Some((name, value)) = extra {
-            states[name] = value.clone();
-        }
-        states
+        context
     }
 
     /// Records that a field has a value of the wrong type, and answers the failure that this is.

@@ -19,20 +19,21 @@ const RANGE_MAX: f64 = 1000.0;
 
 type Answer = Result<Option<Value>, Error>;
 
-/// Adds the functions whose value depends on their arguments alone.
-pub(crate) fn bind(bindings: Bindings) -> Bindings {
+/// The functions whose value depends on their arguments alone.
+pub(crate) fn pure() -> Bindings {
     thread_local! {
-        // Signatures are parsed once, not at each evaluation.
-        static PURE: [(&'static str, HostFunction); 4] = [
-            ("parse", function("<s:x>", |arguments| parse(text(arguments, 0)))),
-            ("partition", function("<an:a>", |arguments| partition(&arguments[0], number(arguments, 1)))),
-            ("range", function("<nnn:a>", range)),
-            ("hash", function("<ss:s>", |arguments| hash(text(arguments, 0), text(arguments, 1)))),
-        ];
+        // Signatures are parsed once, not at each evaluation; a clone shares them.
+        static PURE: Bindings = Bindings::new()
+            .function("parse", function("<s:x>", |arguments| parse(text(arguments, 0))))
+            .function("partition", function("<an:a>", |arguments| {
+                partition(&arguments[0], number(arguments, 1))
+            }))
+            .function("range", function("<nnn:a>", range))
+            .function("hash", function("<ss:s>", |arguments| {
+                hash(text(arguments, 0), text(arguments, 1))
+            }));
     }
-    PURE.with(|functions| {
-        functions.iter().fold(bindings, |bindings, (name, f)| bindings.function(*name, f.clone()))
-    })
+    PURE.with(Bindings::clone)
 }
 
 /// Adds `$uuid` and `$random`, drawing from a generator that `seed` starts.

@@ -2,9 +2,10 @@
 
 use serde::Serialize;
 use serde::ser::SerializeMap;
-use serde_json::{Map, Value};
+use serde_json::{Value, json};
 
 use crate::clock::rfc3339;
+use crate::payload::Payload;
 
 /// The types of event that AWS records, by AWS's names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -95,7 +96,7 @@ pub struct HistoryEvent {
     /// What happened.
     pub event_type: EventType,
     /// What AWS says about it; empty when it says nothing.
-    pub details: Map<String, Value>,
+    pub details: Details,
 }
 
 impl HistoryEvent {
@@ -131,36 +132,68 @@ impl Serialize for HistoryEvent {
     }
 }
 
-/// Builds the details of an event.
-#[derive(Debug, Default)]
-pub(crate) struct Details(Map<String, Value>);
+/// What AWS says about an event: names of details and their values, in AWS's order.
+///
+/// A list, because every event has its own few and thousands are written a second.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Details(Vec<(&'static str, Value)>);
+
+/// Details that may be large, of which AWS says beside them whether they are whole.
+const PAYLOADS: [(&str, &str); 3] = [
+    ("input", "inputDetails"),
+    ("output", "outputDetails"),
+    ("assignedVariables", "assignedVariablesDetails"),
+];
 
 impl Details {
+    /// The detail `key`, if the event has it.
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        self.iter().find_map(|(name, value)| (name == key).then_some(value))
+    }
+
+    /// Every detail with its name.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Value)> {
+        self.0.iter().map(|(name, value)| (*name, value))
+    }
+
+    /// Whether there is nothing to say.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub(crate) fn new() -> Self {
         Self::default()
     }
 
     /// A detail that is said as it is.
-    pub(crate) fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
-        self.0.insert(key.to_owned(), value.into());
+    pub(crate) fn with(mut self, key: &'static str, value: impl Into<Value>) -> Self {
+        self.0.push((key, value.into()));
         self
     }
 
     /// A detail that is left out when there is nothing to say.
-    pub(crate) fn maybe(self, key: &str, value: Option<impl Into<Value>>) -> Self {
+    pub(crate) fn maybe(self, key: &'static str, value: Option<impl Into<Value>>) -> Self {
         match value {
             Some(value) => self.with(key, value),
             None => self,
         }
     }
 
-    /// A payload: JSON text, with the note that it is whole.
-    pub(crate) fn payload(self, key: &str, value: &Value) -> Self {
-        let whole = serde_json::json!({ "truncated": false });
-        self.with(key, value.to_string()).with(&format!("{key}Details"), whole)
+    /// A payload, as JSON text.
+    pub(crate) fn payload(self, key: &'static str, payload: &Payload) -> Self {
+        self.with(key, payload.text())
     }
+}
 
-    pub(crate) fn build(self) -> Map<String, Value> {
-        self.0
+impl Serialize for Details {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for (name, value) in self.iter() {
+            map.serialize_entry(name, value)?;
+            if let Some((_, about)) = PAYLOADS.iter().find(|(payload, _)| *payload == name) {
+                map.serialize_entry(about, &json!({ "truncated": false }))?;
+            }
+        }
+        map.end()
     }
 }

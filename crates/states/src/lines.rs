@@ -2,12 +2,13 @@
 
 use std::rc::Rc;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::definition::{Machine, MapState};
 use crate::executor::{Boxed, first_finished};
-use crate::failure::{Failure, within_data_limit};
+use crate::failure::Failure;
 use crate::history::{Details, EventType};
+use crate::payload::Payload;
 use crate::run::{Line, Run, Visit};
 use crate::template::Template;
 
@@ -18,7 +19,7 @@ impl Run {
         visit: &Visit<'_>,
         branches: &[Machine],
         arguments: Option<&Template>,
-    ) -> Result<Value, Failure> {
+    ) -> Result<Payload, Failure> {
         let line = visit.line;
         let result = self.branches(visit, branches, arguments).await;
         match &result {
@@ -37,9 +38,9 @@ impl Run {
         visit: &Visit<'_>,
         branches: &[Machine],
         arguments: Option<&Template>,
-    ) -> Result<Value, Failure> {
+    ) -> Result<Payload, Failure> {
         let input = match arguments {
-            Some(template) => self.fill(visit, template, "Arguments", None)?,
+            Some(template) => Payload::new(self.fill(visit, template, "Arguments", None)?),
             None => visit.input.clone(),
         };
         let started = self.record(visit.line, EventType::ParallelStateStarted, Details::new())?;
@@ -58,7 +59,7 @@ impl Run {
             let (index, result) = first_finished(&mut walks).await;
             visit.line.last.set(lines[index].last.get());
             match result {
-                Ok(value) => results[index] = value,
+                Ok(output) => results[index] = output.into_value(),
                 Err(failure) => {
                     drop(walks);
                     self.abort_others(&lines, index)?;
@@ -70,7 +71,7 @@ impl Run {
     }
 
     /// Runs the processor on every item; the results in the order of the items.
-    pub(crate) async fn map(&self, visit: &Visit<'_>, map: &MapState) -> Result<Value, Failure> {
+    pub(crate) async fn map(&self, visit: &Visit<'_>, map: &MapState) -> Result<Payload, Failure> {
         let line = visit.line;
         let result = self.iterations(visit, map).await;
         match &result {
@@ -83,10 +84,10 @@ impl Run {
         result
     }
 
-    async fn iterations(&self, visit: &Visit<'_>, map: &MapState) -> Result<Value, Failure> {
+    async fn iterations(&self, visit: &Visit<'_>, map: &MapState) -> Result<Payload, Failure> {
         let items = match &map.items {
             Some(template) => self.fill(visit, template, "Items", None)?,
-            None => visit.input.clone(),
+            None => visit.input.value().clone(),
         };
         let Value::Array(items) = items else {
             return Err(self.not_an_array(visit, map.items.as_ref(), &items)?);
@@ -102,26 +103,27 @@ impl Run {
         let started = self.record(visit.line, event_type, details)?;
 
         let variables = Rc::clone(&visit.line.variables.borrow());
-        let lines: Vec<Line> = (items.iter().enumerate())
+        let count = items.len();
+        let lines: Vec<Line> = (items.into_iter().enumerate())
             .map(|(index, item)| Line {
-                item: Some((index, item.clone())),
+                item: Some((index, Payload::new(item))),
                 ..Line::new(started, Rc::clone(&variables))
             })
             .collect();
         let mut walks: Vec<Option<Boxed<'_, _>>> = Vec::new();
-        let mut results = vec![Value::Null; items.len()];
-        while walks.len() < items.len().min(concurrency) {
+        let mut results = vec![Value::Null; count];
+        while walks.len() < count.min(concurrency) {
             let index = walks.len();
             walks.push(Some(self.iteration(visit, map, &lines[index], index)));
         }
-        for _ in &items {
+        for _ in 0..count {
             let (index, result) = first_finished(&mut walks).await;
             let line = &lines[index];
             let before_end = line.last.get();
             let details = self.iteration_details(visit, index);
             match result {
-                Ok(value) => {
-                    results[index] = value;
+                Ok(output) => {
+                    results[index] = output.into_value();
                     self.record(line, EventType::MapIterationSucceeded, details)?;
                     visit.line.last.set(line.last.get());
                 }
@@ -134,7 +136,7 @@ impl Run {
                 }
             }
             let next = walks.len();
-            if next < items.len() {
+            if next < count {
                 // AWS hangs the next iteration on what ended the one that made room for it.
                 lines[next].last.set(before_end);
                 walks.push(Some(self.iteration(visit, map, &lines[next], next)));
@@ -149,15 +151,16 @@ impl Run {
         map: &'a MapState,
         line: &'a Line,
         index: usize,
-    ) -> Boxed<'a, Result<Value, Failure>> {
+    ) -> Boxed<'a, Result<Payload, Failure>> {
         Box::pin(async move {
             let details = self.iteration_details(visit, index);
             self.record(line, EventType::MapIterationStarted, details)?;
+            let item = line.item.as_ref();
             let input = match &map.selector {
                 Some(template) => {
-                    self.fill_for_item(visit, template, "ItemSelector", None, line.item.as_ref())?
+                    Payload::new(self.fill_for_item(visit, template, "ItemSelector", None, item)?)
                 }
-                None => line.item.as_ref().map(|(_, item)| item.clone()).unwrap_or_default(),
+                None => item.map_or_else(|| visit.input.clone(), |(_, item)| item.clone()),
             };
             self.walk(&map.processor, input, line).await
         })
@@ -198,8 +201,7 @@ impl Run {
     }
 }
 
-fn within_result_limit(visit: &Visit<'_>, results: Vec<Value>) -> Result<Value, Failure> {
-    let result = json!(results);
-    within_data_limit(&result, &format!("The state '{}' returned a result", visit.state.name))?;
-    Ok(result)
+fn within_result_limit(visit: &Visit<'_>, results: Vec<Value>) -> Result<Payload, Failure> {
+    Payload::new(results.into())
+        .within_limit(|| format!("The state '{}' returned a result", visit.state.name))
 }

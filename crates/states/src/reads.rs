@@ -96,14 +96,21 @@ impl Walk {
 
     fn path(&mut self, steps: &[Node]) {
         let depth = self.bound.len();
+        let mut names_its_field = false;
         if let [first, second, ..] = steps
             && matches!(&first.kind, NodeKind::Variable { name } if name == "states")
             && let NodeKind::Name { name } | NodeKind::String { value: name } = &second.kind
         {
             self.facts.states_fields.insert(name.clone());
+            // A predicate of $states sees all of it, and so may what follows a focus or a `%`.
+            let predicates = [first.attrs.stages.len(), first.attrs.predicate.len()];
+            let looks_back = [first, second].iter().any(|step| step.attrs.tuple);
+            names_its_field = predicates == [0, 0] && first.attrs.group.is_none() && !looks_back;
         }
         for (index, step) in steps.iter().enumerate() {
-            if index == 0 {
+            if index == 0 && names_its_field {
+                self.facts.names.insert("states".to_owned());
+            } else if index == 0 {
                 self.node(step);
             } else {
                 self.with_context(|walk| walk.node(step));
@@ -119,6 +126,8 @@ impl Walk {
     }
 
     fn variable(&mut self, name: &str) {
+        self.facts.names.insert(name.to_owned());
+        self.facts.reads_whole_states |= name == "states";
         match name {
             "" if self.within => {}
             "" => self.refuse("uses $ at the top level; use $states.input"),

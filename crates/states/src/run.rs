@@ -4,16 +4,17 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use rand::Rng;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::clock::parse_rfc3339;
 use crate::definition::{Kind, Machine, Retrier, State, Wait};
 use crate::engine::Parts;
 use crate::execution::{Execution, Status};
 use crate::executor::Boxed;
-use crate::failure::{Failure, NO_CHOICE_MATCHED, TIMEOUT, within_data_limit};
-use crate::fields::Extra;
+use crate::failure::{Failure, NO_CHOICE_MATCHED, TIMEOUT};
+use crate::fields::{Assigned, Extra};
 use crate::history::{Details, EventType};
+use crate::payload::Payload;
 use crate::template::Template;
 
 /// One execution, running.
@@ -30,7 +31,7 @@ pub(crate) struct Line {
     /// Assigned so far; an inner line starts with its outer line's and keeps its own to itself.
     pub(crate) variables: RefCell<Rc<Map<String, Value>>>,
     /// The item of the iteration this line belongs to.
-    pub(crate) item: Option<(usize, Value)>,
+    pub(crate) item: Option<(usize, Payload)>,
     /// What the history says if the line is cut off now.
     pub(crate) abort_event: Cell<Option<EventType>>,
 }
@@ -49,7 +50,7 @@ impl Line {
 /// A state that is being run through.
 pub(crate) struct Visit<'a> {
     pub(crate) state: &'a State,
-    pub(crate) input: &'a Value,
+    pub(crate) input: &'a Payload,
     pub(crate) line: &'a Line,
     pub(crate) entered_id: u64,
     /// What led to the state: AWS hangs a failed evaluation on that, not on the entry.
@@ -63,8 +64,8 @@ pub(crate) struct Visit<'a> {
 
 /// What a state came to.
 struct Done {
-    output: Value,
-    assigned: Map<String, Value>,
+    output: Payload,
+    assigned: Assigned,
     next: Option<String>,
 }
 
@@ -122,9 +123,9 @@ impl Run {
     pub(crate) fn walk<'a>(
         &'a self,
         machine: &'a Machine,
-        input: Value,
+        input: Payload,
         line: &'a Line,
-    ) -> Boxed<'a, Result<Value, Failure>> {
+    ) -> Boxed<'a, Result<Payload, Failure>> {
         Box::pin(async move {
             let mut name = machine.start_at.as_str();
             let mut input = input;
@@ -141,7 +142,7 @@ impl Run {
         })
     }
 
-    async fn visit(&self, state: &State, input: &Value, line: &Line) -> Result<Done, Failure> {
+    async fn visit(&self, state: &State, input: &Payload, line: &Line) -> Result<Done, Failure> {
         let before_id = line.last.get();
         let details = Details::new().with("name", state.name.as_str()).payload("input", input);
         let (entered, _) = boundary_events(&state.kind);
@@ -158,12 +159,13 @@ impl Run {
             token: RefCell::default(),
         };
         line.abort_event.set(abort_event(&state.kind));
-        let done = self.attempts(&visit).await?;
+        let mut done = self.attempts(&visit).await?;
         line.abort_event.set(None);
-        if !done.assigned.is_empty() {
-            Rc::make_mut(&mut line.variables.borrow_mut()).extend(done.assigned.clone());
-        }
         self.record_exit(&visit, &done)?;
+        if !done.assigned.is_empty() {
+            let values = done.assigned.drain(..).map(|(name, value)| (name, value.into_value()));
+            Rc::make_mut(&mut line.variables.borrow_mut()).extend(values);
+        }
         Ok(done)
     }
 
@@ -213,7 +215,7 @@ impl Run {
             None => error_output.clone(),
         };
         let assigned = self.assigned(visit, catcher.assign.as_ref(), &place("Assign"), extra)?;
-        self.check_output(visit, &output)?;
+        let output = checked_output(visit, Payload::new(output))?;
         Ok(Done { output, assigned, next: Some(catcher.next.clone()) })
     }
 
@@ -230,37 +232,34 @@ impl Run {
             }
             Kind::Task(task) => {
                 let result = self.task(visit, task).await?;
-                self.done(visit, &result, Some(("result", &result)))
+                self.done(visit, &result, Some(("result", result.value())))
             }
             Kind::Parallel { branches, arguments } => {
                 let result = self.parallel(visit, branches, arguments.as_ref()).await?;
-                self.done(visit, &result, Some(("result", &result)))
+                self.done(visit, &result, Some(("result", result.value())))
             }
             Kind::Map(map) => {
                 let result = self.map(visit, map).await?;
-                self.done(visit, &result, Some(("result", &result)))
+                self.done(visit, &result, Some(("result", result.value())))
             }
         }
     }
 
     /// Evaluates `Output` and `Assign`, which do not see each other.
-    fn done(&self, visit: &Visit<'_>, default: &Value, extra: Extra<'_>) -> Result<Done, Failure> {
+    fn done(
+        &self,
+        visit: &Visit<'_>,
+        default: &Payload,
+        extra: Extra<'_>,
+    ) -> Result<Done, Failure> {
         let state = visit.state;
         let output = match &state.output {
-            Some(template) => self.fill(visit, template, "Output", extra)?,
+            Some(template) => Payload::new(self.fill(visit, template, "Output", extra)?),
             None => default.clone(),
         };
         let assigned = self.assigned(visit, state.assign.as_ref(), "Assign", extra)?;
-        self.check_output(visit, &output)?;
+        let output = checked_output(visit, output)?;
         Ok(Done { output, assigned, next: state.next.clone() })
-    }
-
-    fn check_output(&self, visit: &Visit<'_>, output: &Value) -> Result<(), Failure> {
-        let what = format!(
-            "The state '{}' (entered at the event id #{}) returned an output",
-            visit.state.name, visit.entered_id
-        );
-        within_data_limit(output, &what)
     }
 
     fn fail(
@@ -291,12 +290,14 @@ impl Run {
             };
             if condition {
                 let output = match &rule.output {
-                    Some(template) => self.fill(visit, template, &place("Output"), None)?,
+                    Some(template) => {
+                        Payload::new(self.fill(visit, template, &place("Output"), None)?)
+                    }
                     None => visit.input.clone(),
                 };
                 let assign = rule.assign.as_ref();
                 let assigned = self.assigned(visit, assign, &place("Assign"), None)?;
-                self.check_output(visit, &output)?;
+                let output = checked_output(visit, output)?;
                 return Ok(Done { output, assigned, next: Some(rule.next.clone()) });
             }
         }
@@ -342,11 +343,9 @@ impl Run {
             Details::new().with("name", visit.state.name.as_str()).payload("output", &done.output);
         if !done.assigned.is_empty() {
             let texts: Map<String, Value> = (done.assigned.iter())
-                .map(|(name, value)| (name.clone(), value.to_string().into()))
+                .map(|(name, value)| (name.clone(), value.text().into()))
                 .collect();
-            details = details
-                .with("assignedVariables", texts)
-                .with("assignedVariablesDetails", json!({ "truncated": false }));
+            details = details.with("assignedVariables", texts);
         }
         if let (_, Some(exited)) = boundary_events(&visit.state.kind) {
             self.record(visit.line, exited, details)?;
@@ -369,6 +368,15 @@ impl Run {
     fn count_transition(&self) {
         self.execution.transitions.set(self.execution.transitions.get() + 1);
     }
+}
+
+fn checked_output(visit: &Visit<'_>, output: Payload) -> Result<Payload, Failure> {
+    output.within_limit(|| {
+        format!(
+            "The state '{}' (entered at the event id #{}) returned an output",
+            visit.state.name, visit.entered_id
+        )
+    })
 }
 
 pub(crate) fn seconds_to_ms(seconds: u64) -> i64 {

@@ -2,6 +2,9 @@
 
 use serde_json::{Map, Value};
 
+/// Names the place of an expression; only failures ask.
+pub(crate) type Place<'a> = &'a dyn Fn() -> String;
+
 /// A value of a definition: JSON in which any string may be an expression.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Template {
@@ -67,19 +70,19 @@ impl Template {
     /// The value, with each expression replaced by what `evaluate(source, place)` answers.
     pub(crate) fn fill<E>(
         &self,
-        place: &str,
-        evaluate: &mut dyn FnMut(&str, &str) -> Result<Value, E>,
+        place: Place<'_>,
+        evaluate: &mut dyn FnMut(&str, Place<'_>) -> Result<Value, E>,
     ) -> Result<Value, E> {
         match self {
             Self::Literal(value) => Ok(value.clone()),
             Self::Expression(source) => evaluate(source, place),
             Self::Array(items) => (items.iter().enumerate())
-                .map(|(index, item)| item.fill(&format!("{place}[{index}]"), evaluate))
+                .map(|(index, item)| item.fill(&|| format!("{}[{index}]", place()), evaluate))
                 .collect(),
             Self::Object(fields) => {
                 let mut filled = Map::new();
                 for (key, field) in fields {
-                    let value = field.fill(&format!("{place}/{key}"), evaluate)?;
+                    let value = field.fill(&|| format!("{}/{key}", place()), evaluate)?;
                     filled.insert(key.clone(), value);
                 }
                 Ok(Value::Object(filled))

@@ -238,6 +238,31 @@ async fn a_name_starts_one_execution_only() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn ended_executions_are_forgotten_but_for_the_last_and_those_that_run() {
+    let bench = Bench::idle();
+    let machine = bench.create("machine", says(json!(1)));
+    let running = bench.create("running", one(json!({ "Type": "Wait", "Seconds": 60 })));
+    let running = bench.engine.start_execution(&running, None, json!({})).expect("it starts");
+    let start = |name: &str| bench.engine.start_execution(&machine, Some(name), json!({}));
+    let mut arns = Vec::new();
+    for name in ["a", "b", "c"] {
+        arns.push(start(name).expect("it starts"));
+        bench.engine.wait(&arns[arns.len() - 1]).await;
+    }
+
+    assert_eq!(bench.engine.forget_closed(3), 0);
+    assert_eq!(bench.engine.forget_closed(1), 2);
+
+    let known: Vec<_> =
+        bench.engine.list_executions().into_iter().map(|e| e.execution_arn).collect();
+    assert_eq!(known, [running.clone(), arns[2].clone()]);
+    assert_eq!(bench.engine.describe(&arns[0]), None);
+    assert_eq!(bench.engine.history(&arns[0]), []);
+    assert!(start("a").is_ok(), "its name is free again");
+    assert_eq!(bench.engine.wait(&running).await.status, Status::Succeeded);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_start_that_aws_would_refuse_is_refused() {
     let bench = Bench::idle();
     let machine = bench.create("machine", says(json!(1)));

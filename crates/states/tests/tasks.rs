@@ -342,3 +342,22 @@ async fn each_attempt_has_a_token_of_its_own() {
     tokens.dedup();
     assert_eq!(tokens.len(), 4);
 }
+
+#[tokio::test(start_paused = true)]
+async fn tokens_are_forgotten_with_their_execution() {
+    let bench = answers_at_once();
+    let ended = bench.start(one(token_task(json!({}))), json!({}));
+    bench.engine.drive_for(1_000).await;
+    let used = token_of(&bench);
+    bench.engine.send_task_success(&used, json!(1)).expect("it waits");
+    bench.engine.wait(&ended).await;
+    let running = bench.start(one(token_task(json!({}))), json!({}));
+    bench.engine.drive_for(1_000).await;
+
+    assert_eq!(bench.engine.forget_closed(0), 1);
+
+    let answer = |token: &str| bench.engine.send_task_success(token, json!(2));
+    assert_eq!(answer(&used), Err(TokenError::InvalidToken));
+    assert_eq!(answer(&token_of(&bench)), Ok(()));
+    assert_eq!(bench.engine.wait(&running).await.output, Some(json!(2)));
+}
