@@ -11,7 +11,7 @@ use failback_cli::text;
 use failback_sandbox::WorldSpec;
 
 /// Stands in README.md before the quotation of the rehearsal.
-const QUOTATION: &str = "<!-- Written by `UPDATE=1 cargo test --profile rehearse -p failback --test docs`. -->\n```text\n";
+const QUOTATION: &str = "<!-- tests/docs.rs writes this quotation. -->\n```text\n";
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
