@@ -21,7 +21,7 @@ use crate::lambda::{Invocation, Lambda};
 use crate::phases::{self, PHASES, TABLES, Table};
 
 /// 2026-01-05T03:00:00Z: virtual time begins at three in the morning.
-const EPOCH_MS: i64 = 1_767_582_000_000;
+pub(crate) const EPOCH_MS: i64 = 1_767_582_000_000;
 
 /// What to rehearse.
 #[derive(Debug, Clone)]
@@ -243,7 +243,7 @@ async fn read_table(aws: &Aws, request: &Request, table: &Table) -> Vec<Row> {
 
 /// The SDK's own retries are off: the definition's are what is rehearsed, and theirs would draw
 /// their back-off from a random source that no seed reaches.
-fn sdk_config(sandbox: &Sandbox) -> SdkConfig {
+pub(crate) fn sdk_config(sandbox: &Sandbox) -> SdkConfig {
     let credentials = Credentials::new("AKIDSANDBOX", "not-a-secret", None, None, "sandbox");
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())

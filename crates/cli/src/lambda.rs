@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use failback::Aws;
+use failback::{Aws, FailbackError};
 use failback_sandbox::{Call, Sandbox};
 use failback_states::{Clock, TaskCall, TaskError, TaskFuture, TaskRunner};
 use rand::rngs::SmallRng;
@@ -84,16 +84,7 @@ impl Lambda {
             after(&invocation).await;
         }
         self.invocations.borrow_mut().push(invocation);
-        match answer {
-            Ok(payload) => {
-                Ok(json!({ "ExecutedVersion": "$LATEST", "Payload": payload, "StatusCode": 200 }))
-            }
-            // As Lambda reports it: the name, and a cause that is JSON text.
-            Err(error) => {
-                let cause = json!({ "errorMessage": error.message(), "errorType": error.name() });
-                Err(TaskError::new(error.name(), cause.to_string()))
-            }
-        }
+        answer.map(invoked).map_err(|error| unanswered(&error))
     }
 
     fn latency_ms(&self, calls: usize) -> i64 {
@@ -101,6 +92,18 @@ impl Lambda {
         let api_ms: i64 = (0..calls).map(|_| random.random_range(API_CALL_MS)).sum();
         random.random_range(INVOCATION_MS) + api_ms
     }
+}
+
+/// What a Task state sees of an invocation that answered.
+pub(crate) fn invoked(payload: Value) -> Value {
+    json!({ "ExecutedVersion": "$LATEST", "Payload": payload, "StatusCode": 200 })
+}
+
+/// What a Task state sees of a function's error, as Lambda reports it: the name, and a cause that
+/// is JSON text.
+pub(crate) fn unanswered(error: &FailbackError) -> TaskError {
+    let cause = json!({ "errorMessage": error.message(), "errorType": error.name() });
+    TaskError::new(error.name(), cause.to_string())
 }
 
 impl TaskRunner for Lambda {

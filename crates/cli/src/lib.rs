@@ -6,5 +6,7 @@ pub mod drill;
 pub mod lambda;
 pub mod phases;
 pub mod progress;
+pub mod rehearse;
 pub mod report;
+pub mod serve;
 pub mod text;

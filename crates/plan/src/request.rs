@@ -164,6 +164,11 @@ impl InvalidRequest {
     }
 }
 
+/// The JSON Schema of an execution's input.
+pub fn schema() -> Value {
+    schemars::schema_for!(Request).to_value()
+}
+
 impl Request {
     /// Reads and checks an execution input.
     ///
