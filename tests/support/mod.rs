@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "every test binary uses its own part")]
 
 pub mod given;
+pub mod probe;
+pub mod rich;
 
 use std::collections::BTreeMap;
 
