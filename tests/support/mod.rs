@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "every test binary uses its own part")]
 
 pub mod given;
+pub mod http;
 pub mod probe;
 pub mod rich;
 
