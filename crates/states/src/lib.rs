@@ -36,8 +36,11 @@
 //!
 //! - A nested execution that ends wakes its parent at once; AWS takes seconds to notice.
 //! - Steps between waits take no time; AWS takes tens of milliseconds for each.
-//! - There is no redrive: `RedriveCount` is always 0. There are no Express workflows, activities,
-//!   distributed maps, versions or aliases.
+//! - There is no redrive: an execution that has ended is never resumed, and `RedriveCount` is
+//!   always 0, in the context object and in descriptions. What a definition does when AWS
+//!   redrives it, after 14 days at most and with the states that were entered and never exited,
+//!   cannot be tried here; start again with the same input instead.
+//! - There are no Express workflows, activities, distributed maps, versions or aliases.
 //! - `$hash` knows no MD5.
 //! - A state is aborted in the history only when a branch beside it failed, and a Map or Parallel
 //!   that is tried again records its failure each time. AWS's own recordings show neither case.

@@ -61,6 +61,30 @@ async fn a_choice_takes_the_first_rule_that_holds() {
     assert_eq!(bench.run(definition, json!(1)).await.output(), json!("small"));
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_rule_that_holds_assigns_what_it_says_and_not_what_the_choice_says() {
+    let definition = machine(json!({
+        "Which": { "Type": "Choice", "Default": "Tell", "Assign": { "size": "small", "other": 1 },
+            "Choices": [{ "Condition": "{% $states.input > 10 %}", "Next": "Tell",
+                "Assign": { "size": "large" } }] },
+        "Tell": { "Type": "Pass", "Output": "{% $size %}", "End": true },
+    }));
+
+    let bench = Bench::idle();
+    assert_eq!(bench.run(definition.clone(), json!(11)).await.output(), json!("large"));
+    assert_eq!(bench.run(definition, json!(1)).await.output(), json!("small"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_evaluation_draws_its_own_random_numbers() {
+    let output = json!(["{% $uuid() %}", "{% $uuid() %}", "{% $random() %}", "{% $random() %}"]);
+
+    let drawn = Bench::idle().run(says(output), json!({})).await.output();
+
+    assert_ne!(drawn[0], drawn[1]);
+    assert_ne!(drawn[2], drawn[3]);
+}
+
 fn choice(condition: &str) -> Value {
     machine(json!({
         "Which": { "Type": "Choice", "Choices": [{ "Condition": condition, "Next": "End" }] },

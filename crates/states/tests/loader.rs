@@ -208,6 +208,24 @@ fn bad_retriers_are_refused() {
 }
 
 #[test]
+fn only_catchers_lead_on() {
+    let retrier = json!({ "ErrorEquals": ["A"], "Next": "Only" });
+    refuses_state(task(json!({ "Retry": [retrier] })), "Retry[0].Next", "belongs here");
+    let catcher = json!({ "ErrorEquals": ["A"] });
+    refuses_state(task(json!({ "Catch": [catcher] })), "Catch[0].Next", "missing");
+    let retried = task(json!({ "Retry": [{ "ErrorEquals": ["A"] }] }));
+    refuses(machine(json!({ "Only": retried })), Some("Only"), "Next", "neither");
+    let caught = task(json!({ "Catch": [{ "ErrorEquals": ["A"], "Next": "Only" }] }));
+    refuses(machine(json!({ "Only": caught })), Some("Only"), "Next", "neither");
+    for kind in ["Pass", "Succeed", "Fail", "Choice"] {
+        let state = json!({ "Type": kind, "Retry": [], "Catch": [],
+            "Choices": [{ "Condition": true, "Next": "Only" }] });
+        let error = refusal(machine(json!({ "Only": state })), &lenient());
+        assert_eq!(error.state.as_deref(), Some("Only"), "{error}");
+    }
+}
+
+#[test]
 fn states_all_stands_alone_and_last() {
     let retry = |entries: Value| task(json!({ "Retry": entries }));
     refuses_state(

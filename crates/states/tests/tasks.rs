@@ -282,6 +282,24 @@ async fn a_task_token_brings_a_failure() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_first_answer_to_a_token_stands() {
+    let bench = answers_at_once();
+    let execution = bench.start(one(token_task(json!({}))), json!({}));
+    bench.engine.drive_for(1_000).await;
+    let token = token_of(&bench);
+
+    // The engine is not driven between the two.
+    assert_eq!(bench.engine.send_task_success(&token, json!(1)), Ok(()));
+    assert_eq!(
+        bench.engine.send_task_failure(&token, "Late", "too late"),
+        Err(TokenError::TaskTimedOut)
+    );
+    assert_eq!(bench.engine.send_task_heartbeat(&token), Err(TokenError::TaskTimedOut));
+
+    assert_eq!(bench.engine.wait(&execution).await.output, Some(json!(1)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_unknown_token_is_refused() {
     let bench = answers_at_once();
 
