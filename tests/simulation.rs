@@ -8,9 +8,7 @@ use failback_states::Status;
 use serde_json::{Value, json};
 
 fn workshop(seed: u64) -> Setup {
-    let input = include_str!("../statemachine/examples/workshop.json");
-    let input = serde_json::from_str(input).expect("the example is JSON");
-    Setup { world: WorldSpec::workshop(), input, seed }
+    Setup::workshop(seed)
 }
 
 async fn run(drill: &Drill, setup: &Setup, name: &str) -> Ended {

@@ -4,10 +4,12 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_types::retry::RetryConfig;
 use failback::Aws;
 use failback_plan::verify::{Expectation, Row};
@@ -19,6 +21,7 @@ use serde_json::Value;
 use crate::definitions::{self, machine_arn};
 use crate::lambda::{Invocation, Lambda};
 use crate::phases::{self, PHASES, TABLES, Table};
+use crate::stopwatch::Stopwatch;
 
 /// 2026-01-05T03:00:00Z: virtual time begins at three in the morning.
 pub(crate) const EPOCH_MS: i64 = 1_767_582_000_000;
@@ -32,6 +35,15 @@ pub struct Setup {
     pub input: Value,
     /// Decides everything that is left to chance.
     pub seed: u64,
+}
+
+impl Setup {
+    /// The workshop that the runbook was written for.
+    pub fn workshop(seed: u64) -> Self {
+        let input = include_str!("../../../statemachine/examples/workshop.json");
+        let input = serde_json::from_str(input).expect("the shipped example is JSON");
+        Self { world: WorldSpec::workshop(), input, seed }
+    }
 }
 
 /// Why a rehearsal could not begin.
@@ -81,6 +93,7 @@ pub struct Drill {
     /// What the functions did.
     pub invocations: Rc<RefCell<Vec<Invocation>>>,
     lambda: Rc<Lambda>,
+    time_in_sandbox: Stopwatch,
     watch: Rc<RefCell<Watch>>,
     request: Option<Request>,
 }
@@ -115,7 +128,9 @@ impl Drill {
         let clock = Clock::new(EPOCH_MS);
         let for_world = clock.clone();
         let sandbox = Sandbox::new(&setup.world, setup.seed, Arc::new(move || for_world.now_ms()))?;
-        let aws = Aws::new(sdk_config(&sandbox), None);
+        let time_in_sandbox = Stopwatch::default();
+        let client = time_in_sandbox.timing(sandbox.http_client());
+        let aws = Aws::new(sdk_config(client), None);
         let lambda = Rc::new(Lambda::new(aws.clone(), sandbox.clone(), clock.clone(), setup.seed));
         let engine = Engine::new(clock.clone(), lambda.clone(), setup.seed);
         for (arn, definition) in definitions::load()? {
@@ -130,6 +145,7 @@ impl Drill {
             clock,
             aws,
             lambda,
+            time_in_sandbox,
         };
         drill.note_phases();
         drill.note_tables();
@@ -161,6 +177,16 @@ impl Drill {
     pub fn transitions(&self) -> u64 {
         let executions = self.engine.list_executions();
         executions.iter().map(|e| self.engine.transitions(&e.execution_arn)).sum()
+    }
+
+    /// Real time spent in functions, with the SDK and the sandbox.
+    pub fn time_in_functions(&self) -> Duration {
+        self.lambda.time.total()
+    }
+
+    /// Real time in which the sandbox answered.
+    pub fn time_in_sandbox(&self) -> Duration {
+        self.time_in_sandbox.total()
     }
 
     fn note_phases(&self) {
@@ -243,11 +269,11 @@ async fn read_table(aws: &Aws, request: &Request, table: &Table) -> Vec<Row> {
 
 /// The SDK's own retries are off: the definition's are what is rehearsed, and theirs would draw
 /// their back-off from a random source that no seed reaches.
-pub(crate) fn sdk_config(sandbox: &Sandbox) -> SdkConfig {
+pub(crate) fn sdk_config(client: SharedHttpClient) -> SdkConfig {
     let credentials = Credentials::new("AKIDSANDBOX", "not-a-secret", None, None, "sandbox");
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
-        .http_client(sandbox.http_client())
+        .http_client(client)
         .credentials_provider(SharedCredentialsProvider::new(credentials))
         .retry_config(RetryConfig::disabled())
         .build()

@@ -11,6 +11,7 @@ use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
 
 use crate::definitions::function_name;
+use crate::stopwatch::Stopwatch;
 
 /// Virtual milliseconds a warm invocation takes by itself, and each API call it makes. Measured of
 /// such functions and calls across Regions; they only have to be of the right size.
@@ -45,6 +46,8 @@ pub struct Lambda {
     /// Every invocation so far.
     pub invocations: Rc<RefCell<Vec<Invocation>>>,
     after: RefCell<Option<AfterInvocation>>,
+    /// Real time spent in functions, the SDK and the sandbox included.
+    pub time: Stopwatch,
 }
 
 impl Lambda {
@@ -57,6 +60,7 @@ impl Lambda {
             random: RefCell::new(SmallRng::seed_from_u64(seed)),
             invocations: Rc::default(),
             after: RefCell::default(),
+            time: Stopwatch::default(),
         }
     }
 
@@ -69,7 +73,9 @@ impl Lambda {
         let function = function_name(call.arguments["FunctionName"].as_str().unwrap_or_default());
         // What anyone else called in between is not this function's.
         let before = self.sandbox.calls().len();
+        let began = std::time::Instant::now();
         let answer = failback::call(function, &self.aws, call.arguments["Payload"].clone()).await;
+        self.time.add_since(began);
         let calls = self.sandbox.calls().split_off(before);
         let latency_ms = self.latency_ms(calls.len());
         let invocation = Invocation {

@@ -1,6 +1,7 @@
 //! Rehearsals: the real state machines, the real functions and the unchanged AWS SDK, in a sandbox
 //! of two simulated Regions and in virtual time.
 
+pub mod bench;
 pub mod definitions;
 pub mod drill;
 pub mod lambda;
@@ -9,4 +10,5 @@ pub mod progress;
 pub mod rehearse;
 pub mod report;
 pub mod serve;
+pub mod stopwatch;
 pub mod text;

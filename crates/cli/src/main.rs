@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use failback_cli::{rehearse, serve};
+use failback_cli::{bench, rehearse, serve};
 
 /// Rehearses the failback of an Aurora Global Database in a sandbox of two simulated Regions.
 #[derive(Parser)]
@@ -27,6 +27,8 @@ enum Command {
     /// Prints one line with the address when it is ready, and runs until SIGINT or SIGTERM (exit
     /// code 0). 2: bad usage, such as an address that is taken.
     Serve(serve::Serve),
+    /// Run many rehearsals and print how fast they run and where the time goes.
+    Bench(bench::Bench),
     /// Print the JSON Schema of an execution's input, as statemachine/failback.schema.json holds it.
     Schema,
 }
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Rehearse(arguments) => rehearse::main(&arguments),
         Command::Serve(arguments) => serve::main(&arguments),
+        Command::Bench(arguments) => bench::main(&arguments),
         Command::Schema => {
             println!("{:#}", failback_plan::request::schema());
             ExitCode::SUCCESS

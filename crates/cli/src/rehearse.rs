@@ -5,7 +5,6 @@ use std::process::ExitCode;
 use std::rc::Rc;
 
 use failback_sandbox::WorldSpec;
-use serde_json::Value;
 
 use crate::drill::{CannotBegin, Drill, Setup};
 use crate::progress::Progress;
@@ -51,18 +50,16 @@ fn setup(arguments: &Rehearse) -> Result<Setup, String> {
     let read = |path: &PathBuf| {
         std::fs::read_to_string(path).map_err(|e| format!("{} cannot be read: {e}", path.display()))
     };
-    let world = match &arguments.world {
-        None => WorldSpec::workshop(),
-        Some(path) => WorldSpec::from_json(&read(path)?)
-            .map_err(|e| format!("{} is not a world: {e}", path.display()))?,
-    };
-    let input: Value = match &arguments.input {
-        None => serde_json::from_str(include_str!("../../../statemachine/examples/workshop.json"))
-            .map_err(|e| format!("the shipped example is not JSON: {e}"))?,
-        Some(path) => serde_json::from_str(&read(path)?)
-            .map_err(|e| format!("{} is not JSON: {e}", path.display()))?,
-    };
-    Ok(Setup { world, input, seed: arguments.seed })
+    let mut setup = Setup::workshop(arguments.seed);
+    if let Some(path) = &arguments.world {
+        setup.world = WorldSpec::from_json(&read(path)?)
+            .map_err(|e| format!("{} is not a world: {e}", path.display()))?;
+    }
+    if let Some(path) = &arguments.input {
+        setup.input = serde_json::from_str(&read(path)?)
+            .map_err(|e| format!("{} is not JSON: {e}", path.display()))?;
+    }
+    Ok(setup)
 }
 
 /// Answers whether the run was good.

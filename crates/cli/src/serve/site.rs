@@ -37,7 +37,7 @@ impl Site {
         world.clients.clear();
         let for_world = clock.clone();
         let sandbox = Sandbox::new(&world, options.seed, Arc::new(move || for_world.now_ms()))?;
-        let aws = Aws::new(drill::sdk_config(&sandbox), None);
+        let aws = Aws::new(drill::sdk_config(sandbox.http_client()), None);
         let functions = Functions::new(aws, sandbox.clone(), clock.clone(), options.seed);
         let engine = Engine::new(clock.clone(), Rc::new(functions), options.seed);
         let step_functions = StepFunctions::new(engine.clone(), world.account.clone());
