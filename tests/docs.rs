@@ -72,7 +72,9 @@ fn normal(path: &Path) -> PathBuf {
     let mut out = PathBuf::new();
     for part in path.components() {
         match part {
-            Component::ParentDir => drop(out.pop()),
+            Component::ParentDir => {
+                out.pop();
+            }
             Component::CurDir => {}
             _ => out.push(part),
         }
