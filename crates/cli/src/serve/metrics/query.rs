@@ -13,10 +13,8 @@ pub(super) fn read(request: &Request) -> (String, Result<Value, AwsError>) {
     let input = match operation.as_str() {
         "GetMetricData" => get_metric_data(&params),
         "ListMetrics" => {
-            let mut input = texts(
-                &params,
-                &["Namespace", "MetricName", "RecentlyActive", "NextToken"],
-            );
+            let mut input =
+                texts(&params, &["Namespace", "MetricName", "RecentlyActive", "NextToken"]);
             input.insert("Dimensions".to_owned(), dimensions(&params, "Dimensions.member"));
             Ok(Value::Object(input))
         }
@@ -55,8 +53,7 @@ fn query(params: &Params) -> Result<Value, AwsError> {
         if let Some(period) = params.int("MetricStat.Period")? {
             stat.insert("Period".to_owned(), period.into());
         }
-        let mut metric =
-            texts(&params.below("MetricStat.Metric"), &["Namespace", "MetricName"]);
+        let mut metric = texts(&params.below("MetricStat.Metric"), &["Namespace", "MetricName"]);
         let listed = dimensions(params, "MetricStat.Metric.Dimensions.member");
         metric.insert("Dimensions".to_owned(), listed);
         stat.insert("Metric".to_owned(), Value::Object(metric));
