@@ -23,11 +23,41 @@ pub struct Behaviour {
     pub writer_removal_is_invalid_parameter: bool,
     /// The last writer shows `modifying` while it is being removed.
     pub writer_removal_modifies: bool,
+    /// A member whose source is encrypted has to be given a key; it takes the Region's first one
+    /// otherwise.
+    pub encrypted_join_needs_a_key: bool,
     /// Performance Insights and monitoring given when a cluster joins are silently dropped.
     pub joining_drops_insights: bool,
     /// An available cluster shows `backing-up` once a day in its backup window.
     pub backs_up_daily: bool,
-    /// Deleting a cluster or an instance that is already being deleted is refused.
+    /// A cluster backs up soon after it became available, whatever its backup window says: when it
+    /// is new, and after every promotion and modification.
+    pub backs_up_when_available: bool,
+    /// New clusters and instances pass through a status that no documentation lists.
+    pub unknown_statuses: bool,
+    /// New instances show `modifying` and `backing-up` before they are `available`.
+    pub new_instance_backs_up: bool,
+    /// A reader of a global cluster shows the instance that would be promoted as its writer.
+    pub reader_shows_a_writer_instance: bool,
+    /// `FailoverState` is an empty element while nothing is under way; absent otherwise.
+    pub idle_failover_state_is_empty: bool,
+    /// How long reads of global clusters lag at most in the Regions in which a change was not
+    /// made, in milliseconds; each change is late by a quarter of it at least. Zero turns it off.
+    pub global_reads_lag_ms: i64,
+    /// `SwitchoverGlobalCluster` is refused outside of the writer's Region, and a failover with
+    /// data loss outside of its target's.
+    pub moves_are_bound_to_a_region: bool,
+    /// A switchover to the writer or to what is no member is refused with
+    /// `InvalidDBClusterStateFault`; with `InvalidGlobalClusterStateFault` otherwise.
+    pub unsuitable_target_is_cluster_state: bool,
+    /// Aurora cancels every switchover half-way, and the roles stay as they were.
+    pub switchovers_are_cancelled: bool,
+    /// Some events of RDS are missing and some come twice.
+    pub events_are_unreliable: bool,
+    /// Giving a subnet the network ACL it has issues a new association id all the same.
+    pub same_acl_is_associated_anew: bool,
+    /// Deleting a cluster, an instance or a global cluster that is already being deleted is
+    /// refused.
     pub second_deletion_refused: bool,
     /// A failed-over global cluster leaves a system snapshot of the former writer.
     pub failover_takes_snapshot: bool,
@@ -57,8 +87,20 @@ impl Default for Behaviour {
             second_removal_accepted: false,
             writer_removal_is_invalid_parameter: true,
             writer_removal_modifies: false,
+            encrypted_join_needs_a_key: true,
             joining_drops_insights: true,
             backs_up_daily: true,
+            backs_up_when_available: false,
+            unknown_statuses: false,
+            new_instance_backs_up: false,
+            reader_shows_a_writer_instance: true,
+            idle_failover_state_is_empty: true,
+            global_reads_lag_ms: 4_000,
+            moves_are_bound_to_a_region: true,
+            unsuitable_target_is_cluster_state: true,
+            switchovers_are_cancelled: false,
+            events_are_unreliable: false,
+            same_acl_is_associated_anew: true,
             second_deletion_refused: true,
             failover_takes_snapshot: true,
             replication_lag_ms: 80,
@@ -91,6 +133,10 @@ pub struct Timings {
     pub delete_cluster_s: f64,
     /// A final snapshot from `creating` to `available`.
     pub snapshot_s: f64,
+    /// For how long the statements of a reader that is being deleted may go on.
+    pub reader_grace_s: f64,
+    /// How long a joined cluster is not yet listed as a member.
+    pub member_listed_s: f64,
     /// How long a removed member is still listed.
     pub removed_still_listed_s: f64,
     /// How long a detached reader is `promoting`.
@@ -111,7 +157,7 @@ pub struct Timings {
     pub fail_over_instance_s: f64,
     /// A switchover.
     pub switchover_s: f64,
-    /// How long another switchover is refused after one.
+    /// How long a switchover is refused after another one and after a member has connected.
     pub replication_setup_s: f64,
     /// A failover with data loss.
     pub failover_s: f64,
@@ -136,6 +182,8 @@ impl Default for Timings {
             delete_instance_s: 300.0,
             delete_cluster_s: 90.0,
             snapshot_s: 120.0,
+            reader_grace_s: 180.0,
+            member_listed_s: 10.0,
             removed_still_listed_s: 45.0,
             promote_s: 60.0,
             create_global_s: 15.0,

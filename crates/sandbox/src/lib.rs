@@ -100,6 +100,7 @@ impl Sandbox {
     pub fn change_world<T>(&self, change: impl FnOnce(&mut World) -> T) -> T {
         let mut world = self.present();
         let result = change(&mut world);
+        world.note_globals(None);
         world.observe();
         result
     }
@@ -114,6 +115,18 @@ impl Sandbox {
     #[must_use]
     pub fn calls(&self) -> Vec<Call> {
         self.present().calls.clone()
+    }
+
+    /// The calls after the first `seen` ones, without copying those.
+    #[must_use]
+    pub fn calls_after(&self, seen: usize) -> Vec<Call> {
+        self.present().calls.get(seen..).unwrap_or_default().to_vec()
+    }
+
+    /// How many calls there were so far, or since they were last taken.
+    #[must_use]
+    pub fn calls_made(&self) -> usize {
+        self.present().calls.len()
     }
 
     /// Takes the calls out of the record.

@@ -41,7 +41,13 @@ pub struct Measured {
     /// Rows acknowledged since the start.
     pub rows_written: u64,
     /// Rows acknowledged, ever, that the writer does not hold; all of them when there is no writer.
+    /// Rows that one cluster alone had from the start are not counted: they were lost by the
+    /// disaster, and the next two fields tell what became of them.
     pub rows_lost: u64,
+    /// Rows that no cluster holds any more, but an available snapshot does.
+    pub rows_only_in_snapshots: u64,
+    /// Rows that neither a cluster nor an available snapshot holds.
+    pub rows_nowhere: u64,
     /// The cluster that is the writer: where clients can write, or wrote last.
     pub writer: Option<ClusterName>,
     /// Seconds within interruptions of more than two seconds.
@@ -62,19 +68,21 @@ impl World {
         let interrupted_ms: i64 =
             gaps.iter().map(Gap::length_ms).filter(|ms| *ms > UNINTERRUPTED_MS).sum();
         let writer = self.final_writer();
-        let rows_lost = match writer.and_then(|w| self.rds.cluster(&w.region, &w.id)) {
-            Some(cluster) => self.rows.lost_to(&cluster.resource_id),
-            None => self.rows.total(),
-        };
+        let snapshots = self.rds.regions.values().flat_map(|region| region.snapshots.values());
+        let snapshots: Vec<&str> =
+            snapshots.filter(|s| s.status == "available").map(|s| s.arn.as_str()).collect();
+        let (rows_only_in_snapshots, rows_nowhere) = self.rows.beside_the_volumes(&snapshots);
         Measured {
-            rows_written: self.rows.written().count() as u64,
-            rows_lost,
+            rows_written: self.rows.written().len() as u64,
+            rows_lost: self.rows.lost_to(writer.map(|writer| writer.resource_id.as_str())),
+            rows_only_in_snapshots,
+            rows_nowhere,
             writer: writer
                 .map(|w| ClusterName { region: w.region.clone(), cluster_id: w.id.clone() }),
             seconds_without_writes: interrupted_ms as f64 / 1_000.0,
             longest_gap: gaps.into_iter().max_by_key(Gap::length_ms),
             moments_with_two_writable_clusters: self.split.clone(),
-            last_write_ms: self.rows.written().last().map(|row| row.at_ms),
+            last_write_ms: self.rows.written().next_back().map(|row| row.at_ms),
         }
     }
 
@@ -86,7 +94,7 @@ impl World {
         if let [only] = writable.as_slice() {
             return self.rds.cluster(&only.region, &only.cluster_id);
         }
-        let last = self.rows.written().last().map(|row| row.cluster.as_str());
+        let last = self.rows.written().next_back().map(|row| row.cluster.as_str());
         let mut accepting = self.rds.clusters().filter(|c| self.rds.accepts_writes(c)).peekable();
         let first = accepting.peek().copied();
         accepting.find(|c| Some(c.arn.as_str()) == last).or(first)

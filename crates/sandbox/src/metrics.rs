@@ -149,9 +149,14 @@ impl Query {
             return Points::new();
         }
         let Some((cluster_id, source)) = self.series(world) else { return Points::new() };
-        let start_ms = start_ms.div_euclid(MINUTE_MS) * MINUTE_MS;
+        // Only the minutes between the first reader and now are looked through.
+        let first_ms = world.rows.streams().map(|stream| stream.from_ms).min();
+        let Some(first_ms) = first_ms.filter(|_| start_ms <= world.now_ms) else {
+            return Points::new();
+        };
+        let start_ms = start_ms.max(first_ms).div_euclid(MINUTE_MS) * MINUTE_MS;
         // A point stamped `t` can be read from `t + delay` on.
-        let end_ms = end_ms.min(world.now_ms - world.behaviour.metric_delay_ms + 1);
+        let end_ms = end_ms.max(start_ms).min(world.now_ms - world.behaviour.metric_delay_ms + 1);
         let mut buckets: BTreeMap<i64, Vec<f64>> = BTreeMap::new();
         for sample in world.replication_lag(region, cluster_id, start_ms, end_ms) {
             let LagSample { at_ms, lag_ms, source_region } = sample;
@@ -234,8 +239,9 @@ fn write_page(results: Vec<(&Query, Points)>, from: usize, size: usize) -> Encod
     }
     encoder.end();
     encoder.str("Messages").begin_array().end();
-    if from + size < total {
-        encoder.str("NextToken").str(&format!("points-{}", from + size));
+    let next = from.saturating_add(size);
+    if next < total {
+        encoder.str("NextToken").str(&format!("points-{next}"));
     }
     encoder.end();
     encoder
@@ -333,7 +339,7 @@ fn period_ms(seconds: &Value) -> Result<i64, AwsError> {
         let message = "The parameter Period must be 1, 5, 10, 20, 30, or a multiple of 60.";
         return Err(invalid(message));
     }
-    Ok(seconds.max(60) * 1_000)
+    Ok(seconds.max(60).saturating_mul(1_000))
 }
 
 fn text(value: &Value) -> String {

@@ -8,6 +8,7 @@ pub mod event;
 mod global_api;
 mod global_move;
 mod instance_api;
+pub mod log;
 mod lookup_api;
 mod model;
 mod params;
@@ -15,6 +16,7 @@ mod render;
 mod render_cluster;
 pub mod settings;
 mod tag_api;
+pub(crate) mod views;
 
 pub use model::{
     Cluster, CustomEndpoint, GlobalCluster, Instance, Member, Membership, Operation,
@@ -117,20 +119,29 @@ impl Rds {
     }
 
     /// The instances of a cluster, those being deleted included.
-    pub fn instances_of(&self, cluster: &Cluster) -> impl Iterator<Item = &Instance> {
-        let (region, id) = (cluster.region.clone(), cluster.id.clone());
+    pub fn instances_of<'a>(&'a self, cluster: &'a Cluster) -> impl Iterator<Item = &'a Instance> {
         self.regions
-            .get(&region)
+            .get(&cluster.region)
             .into_iter()
             .flat_map(|region| region.instances.values())
-            .filter(move |instance| instance.cluster_id == id)
+            .filter(|instance| instance.cluster_id == cluster.id)
+    }
+
+    /// True while a reader instance that is being deleted still answers running statements.
+    #[must_use]
+    pub fn grants_grace(&self, cluster: &Cluster, now_ms: i64) -> bool {
+        self.instances_of(cluster).any(|i| i.status == "deleting" && now_ms < i.answers_until_ms)
+    }
+
+    /// The members of a global cluster, listed or not, in any Region.
+    pub fn clusters_in<'a>(&'a self, global: &'a str) -> impl Iterator<Item = &'a Cluster> {
+        self.clusters().filter(move |cluster| cluster.global() == Some(global))
     }
 
     /// True when the cluster answers statements: its status says so and an instance does.
     #[must_use]
     pub fn serves(&self, cluster: &Cluster) -> bool {
-        let serving = ["available", "backing-up", "modifying", "maintenance", "failing-over"];
-        serving.contains(&cluster.status.as_str())
+        CLUSTER_SERVES.contains(&cluster.status.as_str())
             && self.instances_of(cluster).any(|i| INSTANCE_SERVES.contains(&i.status.as_str()))
     }
 
@@ -186,6 +197,17 @@ impl Rds {
     }
 }
 
+const CLUSTER_SERVES: [&str; 8] = [
+    "available",
+    "backing-up",
+    "modifying",
+    "maintenance",
+    "failing-over",
+    "resetting-master-credentials",
+    "configuring-iam-database-auth",
+    "configuring-enhanced-monitoring",
+];
+
 const INSTANCE_SERVES: [&str; 6] = [
     "available",
     "backing-up",
@@ -214,12 +236,12 @@ pub fn handle(world: &mut World, request: &Request) -> Result<Response, AwsError
     }
     let result = match operation.as_str() {
         "CreateGlobalCluster" => global_api::create(world, region, &params),
-        "DescribeGlobalClusters" => global_api::describe(world, &params),
+        "DescribeGlobalClusters" => global_api::describe(world, region, &params),
         "ModifyGlobalCluster" => global_api::modify(world, &params),
         "RemoveFromGlobalCluster" => global_move::remove(world, &params),
         "DeleteGlobalCluster" => global_api::delete(world, &params),
-        "SwitchoverGlobalCluster" => global_move::switch_over(world, &params),
-        "FailoverGlobalCluster" => global_move::fail_over(world, &params),
+        "SwitchoverGlobalCluster" => global_move::switch_over(world, region, &params),
+        "FailoverGlobalCluster" => global_move::fail_over(world, region, &params),
         "CreateDBCluster" => cluster_join::create(world, region, &params),
         "DescribeDBClusters" => cluster_api::describe(world, region, &params),
         "ModifyDBCluster" => cluster_api::modify(world, region, &params),
@@ -238,6 +260,7 @@ pub fn handle(world: &mut World, request: &Request) -> Result<Response, AwsError
             lookup_api::cluster_parameter_groups(world, region, &params)
         }
         "DescribeDBParameterGroups" => lookup_api::parameter_groups(world, region, &params),
+        "DescribeEvents" => log::describe(world, region, &params),
         "AddTagsToResource" => tag_api::add(world, &params),
         "ListTagsForResource" => tag_api::list(world, &params),
         other => Err(AwsError::unknown_operation(other)),

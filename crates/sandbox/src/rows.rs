@@ -1,7 +1,7 @@
 //! The data: rows that clients write, the volumes that hold them, and how they get from one
 //! Region to another.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// A row, numbered in the order of acknowledgement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -64,7 +64,7 @@ impl Stream {
 }
 
 /// A cheap hash, so that jitter depends on nothing but the seed and the moment.
-fn mix(seed: u64, value: i64) -> u64 {
+pub(crate) fn mix(seed: u64, value: i64) -> u64 {
     let mut x = seed ^ value.cast_unsigned().wrapping_mul(0x9E37_79B9_7F4A_7C15);
     x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
@@ -79,21 +79,52 @@ pub struct Rows {
     acknowledged: Vec<Row>,
     volumes: BTreeMap<String, Vec<RowId>>,
     streams: Vec<Stream>,
+    /// What snapshots hold, by ARN.
+    kept: BTreeMap<String, Vec<RowId>>,
+    /// Rows before this one exist at the start.
     initial: u64,
+    /// Rows from `shared` to `initial` exist in one cluster only: it had acknowledged them when
+    /// the disaster came, and nobody got them any more.
+    shared: u64,
 }
 
 impl Rows {
-    /// No volumes yet; `initial` rows existed before the clock started.
+    /// No volumes yet; `shared` rows existed before the clock started.
     #[must_use]
-    pub fn new(seed: u64, initial: u64, at_ms: i64) -> Self {
+    pub fn new(seed: u64, shared: u64, at_ms: i64) -> Self {
         let row = Row { at_ms, client: String::new(), cluster: String::new() };
-        let acknowledged = (0..initial).map(|_| row.clone()).collect();
-        Self { seed, acknowledged, initial, ..Self::default() }
+        let acknowledged = (0..shared).map(|_| row.clone()).collect();
+        Self { seed, acknowledged, initial: shared, shared, ..Self::default() }
     }
 
     /// Makes a volume that holds the first `rows` rows.
     pub fn create_volume(&mut self, volume: &str, rows: u64) {
         self.volumes.insert(volume.to_owned(), (0..rows).map(RowId).collect());
+    }
+
+    /// Gives a volume rows of its own, which no other cluster ever got. To be called before the
+    /// clock starts.
+    pub fn add_own(&mut self, volume: &str, rows: u64, at_ms: i64) {
+        for _ in 0..rows {
+            self.append(volume, Row { at_ms, client: String::new(), cluster: String::new() });
+        }
+        self.initial = self.acknowledged.len() as u64;
+    }
+
+    /// Has a snapshot hold what a volume holds.
+    pub fn keep(&mut self, snapshot: &str, volume: &str) {
+        self.kept.insert(snapshot.to_owned(), self.held(volume).to_vec());
+    }
+
+    /// Has a snapshot hold the first `rows` rows.
+    pub fn keep_first(&mut self, snapshot: &str, rows: u64) {
+        self.kept.insert(snapshot.to_owned(), (0..rows).map(RowId).collect());
+    }
+
+    /// True while something is replicated into a volume.
+    #[must_use]
+    pub fn follows(&self, volume: &str) -> bool {
+        self.streams.iter().any(|s| s.volume == volume && s.to_ms.is_none())
     }
 
     /// Forgets a volume.
@@ -110,7 +141,7 @@ impl Rows {
     }
 
     /// The rows acknowledged since the start, in order.
-    pub fn written(&self) -> impl Iterator<Item = &Row> {
+    pub fn written(&self) -> impl DoubleEndedIterator<Item = &Row> + ExactSizeIterator {
         self.acknowledged.iter().skip(usize::try_from(self.initial).unwrap_or(usize::MAX))
     }
 
@@ -243,17 +274,36 @@ impl Rows {
         self.streams.iter()
     }
 
-    /// How many rows were acknowledged, ever.
+    /// How many of the rows that a failback has to keep a volume does not hold: all that were ever
+    /// acknowledged, but for those that one cluster alone had from the start.
     #[must_use]
-    pub fn total(&self) -> u64 {
-        self.acknowledged.len() as u64
+    pub fn lost_to(&self, volume: Option<&str>) -> u64 {
+        let held = self.marked(volume.map(|volume| self.held(volume)));
+        let own = |id: usize| (self.shared..self.initial).contains(&(id as u64));
+        held.iter().enumerate().filter(|(id, held)| !**held && !own(*id)).count() as u64
     }
 
-    /// How many of the rows acknowledged, ever, a volume does not hold.
+    /// How many rows no volume holds any more: those that one of these snapshots does, and those
+    /// that are nowhere.
     #[must_use]
-    pub fn lost_to(&self, volume: &str) -> u64 {
-        let held: BTreeSet<RowId> = self.held(volume).iter().copied().collect();
-        (0..self.acknowledged.len() as u64).filter(|id| !held.contains(&RowId(*id))).count() as u64
+    pub fn beside_the_volumes(&self, snapshots: &[&str]) -> (u64, u64) {
+        let live = self.marked(self.volumes.values().map(Vec::as_slice));
+        let kept = snapshots.iter().filter_map(|arn| self.kept.get(*arn)).map(Vec::as_slice);
+        let kept = self.marked(kept);
+        let gone = || live.iter().zip(&kept).filter(|(live, _)| !**live);
+        let saved = gone().filter(|(_, kept)| **kept).count() as u64;
+        (saved, gone().count() as u64 - saved)
+    }
+
+    /// For every row, whether one of the lists holds it.
+    fn marked<'a>(&self, lists: impl IntoIterator<Item = &'a [RowId]>) -> Vec<bool> {
+        let mut marks = vec![false; self.acknowledged.len()];
+        for id in lists.into_iter().flatten() {
+            if let Some(mark) = usize::try_from(id.0).ok().and_then(|id| marks.get_mut(id)) {
+                *mark = true;
+            }
+        }
+        marks
     }
 }
 

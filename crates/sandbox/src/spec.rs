@@ -268,6 +268,10 @@ pub struct ClusterSpec {
     /// to all clusters: one with 100 holds the first 100 of those that another one has.
     #[serde(default)]
     pub rows: u64,
+    /// How many rows it holds that no other cluster got: what it had acknowledged when the disaster
+    /// came and had not replicated.
+    #[serde(default)]
+    pub rows_of_its_own: u64,
 }
 
 /// A DB instance.

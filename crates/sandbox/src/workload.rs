@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use tally::{ClientReport, Served};
 
+use crate::rds::Cluster;
 use crate::spec::{ClientLocation, ClientSpec, SpecError};
 use crate::world::{Event, World, WriteRefused};
 use session::Session;
@@ -104,6 +105,16 @@ impl Workload {
         &self.locations
     }
 
+    /// Whether some client would go on writing to a cluster over a connection that it has.
+    pub(crate) fn writes_over_an_established_connection(
+        &self,
+        world: &World,
+        cluster: &Cluster,
+    ) -> bool {
+        let mut sessions = self.sessions.iter().flatten();
+        sessions.any(|session| session.holds_a_writing_connection(world, cluster))
+    }
+
     /// What each client saw until now.
     #[must_use]
     pub fn reports(&self, now_ms: i64) -> Vec<ClientReport> {
@@ -132,7 +143,13 @@ pub(crate) fn tick(world: &mut World, token: u64) {
     let Some(mut session) = world.workload.sessions.get_mut(index).and_then(Option::take) else {
         return;
     };
+    let connected = session.is_connected();
     let next_ms = session.turn(world);
+    let lost = connected && !session.is_connected();
     world.workload.sessions[index] = Some(session);
+    if lost {
+        // It may have been the last one that could write to its cluster.
+        world.observe();
+    }
     world.schedule_at(next_ms, Event::Workload(token));
 }

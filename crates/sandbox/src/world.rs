@@ -116,6 +116,13 @@ pub struct World {
     /// When clients could write to more than one cluster.
     pub split: Vec<SplitMoment>,
     pub(crate) pace: Pace,
+    /// What RDS has told of itself.
+    pub(crate) log: rds::log::Log,
+    pub(crate) views: rds::views::Views,
+    /// The Region of the last call that changed a global cluster.
+    pub(crate) views_region: String,
+    /// A stale read is being answered.
+    pub(crate) rereading: bool,
     rng: SmallRng,
     queue: BTreeMap<(i64, u64), Event>,
     sequence: u64,
@@ -147,6 +154,10 @@ impl World {
             faults: Faults::default(),
             split: Vec::new(),
             pace: Pace::Normal,
+            log: rds::log::Log::default(),
+            views: rds::views::Views::default(),
+            views_region: String::new(),
+            rereading: false,
             rng: SmallRng::seed_from_u64(seed),
             queue: BTreeMap::new(),
             sequence: 0,
@@ -156,6 +167,7 @@ impl World {
         rds::build::check(&world, spec)?;
         rds::build::start(&mut world);
         workload::start(&mut world);
+        world.note_globals(None);
         world.observe();
         Ok(world)
     }
@@ -173,6 +185,7 @@ impl World {
                 Event::Rds(event) => {
                     self.remember();
                     rds::event::apply(self, event);
+                    self.note_globals(None);
                     self.observe();
                 }
             }
@@ -228,7 +241,8 @@ impl World {
     }
 
     /// The clusters that would acknowledge a write of some client at this moment: they serve, stand
-    /// alone or are the writer of their global cluster, and the network lets a client through.
+    /// alone or are the writer of their global cluster, and the network lets a client through, over
+    /// a new connection or over one that it has.
     #[must_use]
     pub fn writable_clusters(&self) -> Vec<ClusterName> {
         self.rds
@@ -238,6 +252,8 @@ impl World {
             .collect()
     }
 
+    /// True when a new connection would get through, and when an established one still does:
+    /// a closed security group holds up the former only.
     fn any_client_reaches(&self, cluster: &rds::Cluster) -> bool {
         let locations = self.workload.locations();
         let subnets = self.cluster_subnets(&cluster.region, &cluster.id);
@@ -253,6 +269,7 @@ impl World {
                 };
                 self.network.reachable(&flow, Connection::New)
             })
+            || self.workload.writes_over_an_established_connection(self, cluster)
     }
 
     /// The cluster behind a host name that RDS gave out. The global writer endpoint leads to the
@@ -285,13 +302,21 @@ impl World {
         Ok(self.rows.append(&volume, row))
     }
 
-    /// Reads from a cluster: how many rows it holds at this moment.
+    /// Reads from a cluster: how many rows it holds at this moment. A statement over an established
+    /// connection may still be answered by a reader that is being deleted.
     ///
     /// # Errors
     /// [`WriteRefused::NoSuchCluster`] and [`WriteRefused::NotServing`].
-    pub fn read_rows(&mut self, region: &str, cluster_id: &str) -> Result<u64, WriteRefused> {
+    pub fn read_rows(
+        &mut self,
+        region: &str,
+        cluster_id: &str,
+        connection: Connection,
+    ) -> Result<u64, WriteRefused> {
         let cluster = self.rds.cluster(region, cluster_id).ok_or(WriteRefused::NoSuchCluster)?;
-        if !self.rds.serves(cluster) {
+        let goes_on =
+            connection == Connection::Established && self.rds.grants_grace(cluster, self.now_ms);
+        if !self.rds.serves(cluster) && !goes_on {
             return Err(WriteRefused::NotServing);
         }
         let volume = cluster.resource_id.clone();

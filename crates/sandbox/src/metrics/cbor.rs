@@ -5,6 +5,10 @@ use aws_smithy_cbor::data::Type;
 use aws_smithy_cbor::decode::DeserializeError;
 use serde_json::{Map, Value};
 
+/// How deep a request may nest: the deepest of CloudWatch's, and some. Reading recurses, so that
+/// without a bound a body of nothing but beginnings of lists would exhaust the stack.
+const DEPTH_MAX: usize = 32;
+
 /// Reads a body; moments become epoch milliseconds, an empty body an empty map.
 ///
 /// # Errors
@@ -13,17 +17,20 @@ pub(super) fn read(body: &[u8]) -> Result<Value, DeserializeError> {
     if body.is_empty() {
         return Ok(Value::Object(Map::new()));
     }
-    value(&mut Decoder::new(body))
+    value(&mut Decoder::new(body), DEPTH_MAX)
 }
 
-fn value(decoder: &mut Decoder<'_>) -> Result<Value, DeserializeError> {
+fn value(decoder: &mut Decoder<'_>, depth: usize) -> Result<Value, DeserializeError> {
+    let Some(depth) = depth.checked_sub(1) else {
+        return Err(DeserializeError::custom("nested too deeply", decoder.position()));
+    };
     Ok(match decoder.datatype()? {
         Type::Map | Type::MapIndef => {
             let mut map = Map::new();
             let length = decoder.map()?;
             each(decoder, length, |decoder| {
                 let key = decoder.string()?;
-                let value = value(decoder)?;
+                let value = value(decoder, depth)?;
                 map.insert(key, value);
                 Ok(())
             })?;
@@ -33,7 +40,7 @@ fn value(decoder: &mut Decoder<'_>) -> Result<Value, DeserializeError> {
             let mut list = Vec::new();
             let length = decoder.list()?;
             each(decoder, length, |decoder| {
-                list.push(value(decoder)?);
+                list.push(value(decoder, depth)?);
                 Ok(())
             })?;
             Value::Array(list)

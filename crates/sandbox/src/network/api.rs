@@ -18,6 +18,8 @@ struct Call<'a> {
     region: &'a str,
     /// Put into the answer.
     request_id: &'a str,
+    /// Whether a subnet that has the network ACL asked for is associated anew.
+    associates_anew: bool,
 }
 
 /// A listing: what it is called on the wire and what it has found.
@@ -36,7 +38,13 @@ static EMPTY: RegionNetwork = RegionNetwork::EMPTY;
 /// What EC2 answers to a call it refuses; `InvalidAction` for an operation not modelled.
 pub(crate) fn handle(world: &mut World, request: &Request) -> Result<Response, AwsError> {
     let request_id = world.request_id();
-    let call = Call { account: &world.account, region: &request.region, request_id: &request_id };
+    let associates_anew = world.behaviour.same_acl_is_associated_anew;
+    let call = Call {
+        account: &world.account,
+        region: &request.region,
+        request_id: &request_id,
+        associates_anew,
+    };
     let answer = world.network.answer(call, &request.operation(), &request.params());
     answer.map(Response::xml)
 }
@@ -156,6 +164,11 @@ impl Network {
         let here = self.here(call);
         let subnet_id = here.subnet_of(association_id)?.to_owned();
         here.acl(acl_id)?;
+        if !call.associates_anew && self.acl_of(call.region, &subnet_id) == Some(acl_id) {
+            return Ok(respond(call, "ReplaceNetworkAclAssociation", |xml| {
+                xml.text("newAssociationId", association_id);
+            }));
+        }
         let new_id = self.associate(call.region, &subnet_id, acl_id).ok_or_else(|| {
             let message =
                 format!("network ACL {acl_id} and subnet {subnet_id} belong to different networks");

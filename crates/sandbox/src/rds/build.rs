@@ -27,7 +27,7 @@ pub fn build(spec: &WorldSpec, seed: u64, now_ms: i64) -> Result<(Rds, Rows), Sp
         for cluster in &region.clusters {
             add_cluster(&mut rds, &mut rows, region, cluster, now_ms)?;
         }
-        add_snapshots(&mut rds, region, now_ms)?;
+        add_snapshots(&mut rds, &mut rows, region, now_ms)?;
     }
     for global in &spec.global_clusters {
         add_global(&mut rds, &mut rows, global, now_ms)?;
@@ -82,6 +82,7 @@ fn add_cluster(
     let created_at_ms = now_ms - 30 * 24 * 3_600_000;
     let resource_id = rds.new_resource_id("cluster");
     rows.create_volume(&resource_id, spec.rows);
+    rows.add_own(&resource_id, spec.rows_of_its_own, now_ms);
     for instance in &spec.instances {
         let built = Instance {
             region: region.name.clone(),
@@ -92,6 +93,7 @@ fn add_cluster(
             cluster_id: spec.id.clone(),
             settings: instance.settings.clone(),
             created_at_ms,
+            answers_until_ms: 0,
         };
         let instances = &mut rds.regions.entry(region.name.clone()).or_default().instances;
         instances.insert(instance.id.clone(), built);
@@ -125,6 +127,7 @@ fn add_cluster(
         shown_global: None,
         writer_instance: spec.instances.first().map(|instance| instance.id.clone()),
         guarded_until_ms: 0,
+        keeps_backups: false,
         roles_active_ms: BTreeMap::new(),
         endpoints: endpoints.collect(),
     };
@@ -156,7 +159,12 @@ fn check_references(region: &RegionSpec, spec: &ClusterSpec) -> Result<(), SpecE
     Ok(())
 }
 
-fn add_snapshots(rds: &mut Rds, region: &RegionSpec, now_ms: i64) -> Result<(), SpecError> {
+fn add_snapshots(
+    rds: &mut Rds,
+    rows: &mut Rows,
+    region: &RegionSpec,
+    now_ms: i64,
+) -> Result<(), SpecError> {
     for spec in &region.snapshots {
         let cluster = rds
             .cluster(&region.name, &spec.cluster)
@@ -166,6 +174,7 @@ fn add_snapshots(rds: &mut Rds, region: &RegionSpec, now_ms: i64) -> Result<(), 
         snapshot.arn = rds.arn(&region.name, "cluster-snapshot", &spec.id);
         snapshot.status = "available".to_owned();
         snapshot.rows = spec.rows;
+        rows.keep_first(&snapshot.arn, spec.rows);
         let snapshots = &mut rds.regions.entry(region.name.clone()).or_default().snapshots;
         snapshots.insert(spec.id.clone(), snapshot);
     }

@@ -50,12 +50,13 @@ pub(super) fn named<'a>(
 pub(super) fn answer(world: &World, cluster: &Cluster) -> String {
     Xml::fragment(|xml| {
         xml.element("DBCluster", |xml| {
-            render_cluster::cluster(xml, cluster, &world.rds, world.now_ms);
+            render_cluster::cluster(xml, cluster, world);
         });
     })
 }
 
 pub(super) fn describe(world: &mut World, region: &str, params: &Params) -> Answer {
+    let world = &*world;
     let rds = &world.rds;
     let found: Vec<&Cluster> = match params.get("DBClusterIdentifier") {
         Some(name) => vec![find(rds, region, name)?],
@@ -74,7 +75,7 @@ pub(super) fn describe(world: &mut World, region: &str, params: &Params) -> Answ
     Ok(Some(Xml::fragment(|xml| {
         xml.maybe("Marker", marker);
         xml.list("DBClusters", "DBCluster", found, |xml, cluster| {
-            render_cluster::cluster(xml, cluster, rds, world.now_ms);
+            render_cluster::cluster(xml, cluster, world);
         });
     })))
 }
@@ -106,7 +107,8 @@ pub(super) fn modify(world: &mut World, region: &str, params: &Params) -> Answer
     }
     check_security_groups(world, region, &changed.settings.security_groups)?;
     manage_password(world, &mut changed, params)?;
-    if changed == cluster {
+    let resets = params.has("MasterUserPassword");
+    if changed == cluster && !resets {
         return Ok(Some(answer(world, &cluster)));
     }
     // Protection, tags and log exports change at once; the rest makes the cluster busy.
@@ -115,12 +117,13 @@ pub(super) fn modify(world: &mut World, region: &str, params: &Params) -> Answer
     quiet.settings.copy_tags_to_snapshot = changed.settings.copy_tags_to_snapshot;
     quiet.settings.backup_retention_days = changed.settings.backup_retention_days;
     quiet.settings.log_exports.clone_from(&changed.settings.log_exports);
-    if changed != quiet && changed.status == "available" {
-        "modifying".clone_into(&mut changed.status);
+    if (changed != quiet || resets) && changed.status == "available" {
+        let busy = busy_status(&cluster, &changed, resets);
+        busy.clone_into(&mut changed.status);
         let seconds = world.behaviour.timings.modify_s;
         let event = RdsEvent::ClusterStatus {
             resource_id: cluster.resource_id.clone(),
-            from: "modifying".to_owned(),
+            from: busy.to_owned(),
             to: world.ending(),
         };
         world.after(seconds, event);
@@ -128,6 +131,20 @@ pub(super) fn modify(world: &mut World, region: &str, params: &Params) -> Answer
     let answer = answer(world, &changed);
     put(world, changed);
     Ok(Some(answer))
+}
+
+/// What a cluster shows while a modification is made.
+fn busy_status(before: &Cluster, after: &Cluster, resets_password: bool) -> &'static str {
+    let (before, after) = (&before.settings, &after.settings);
+    if resets_password {
+        "resetting-master-credentials"
+    } else if before.iam_authentication != after.iam_authentication {
+        "configuring-iam-database-auth"
+    } else if before.monitoring != after.monitoring {
+        "configuring-enhanced-monitoring"
+    } else {
+        "modifying"
+    }
 }
 
 fn manage_password(world: &World, cluster: &mut Cluster, params: &Params) -> Result<(), AwsError> {

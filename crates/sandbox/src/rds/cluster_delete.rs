@@ -39,8 +39,10 @@ pub(super) fn delete(world: &mut World, region: &str, params: &Params) -> Answer
         take_final_snapshot(world, &cluster, id);
     }
     leave_empty_handed(world, &cluster);
+    let keeps_backups = params.bool("DeleteAutomatedBackups")? == Some(false);
     if let Some(cluster) = world.rds.cluster_mut(region, &cluster.id) {
         "deleting".clone_into(&mut cluster.status);
+        cluster.keeps_backups = keeps_backups;
     }
     let timings = world.behaviour.timings.clone();
     let snapshot_s = if snapshot_id.is_some() { timings.snapshot_s } else { 0.0 };
@@ -75,11 +77,22 @@ fn may_go(world: &World, cluster: &Cluster, snapshot_id: Option<&str>) -> Result
             "Cluster cannot be deleted, it still contains DB instances in non-deleting state.",
         ));
     }
+    if cluster.status == "stopped" {
+        return Err(cluster_state(format!(
+            "DbCluster {id} is in stopped state but expected it to be one of available"
+        )));
+    }
     if snapshot_id.is_some() && cluster.status != "available" {
         return Err(cluster_state(format!(
             "Can't create a snapshot because the database cluster {id} isn't currently in the \
              available state. The cluster {id} is not currently in the available state."
         )));
+    }
+    let keys = world.rds.regions.get(&cluster.region).map(|here| &here.kms_keys);
+    let lost = cluster.kms_key.as_ref().filter(|key| keys.is_none_or(|keys| !keys.contains(key)));
+    if let Some(key) = lost.filter(|_| snapshot_id.is_some()) {
+        let message = format!("The KMS key [{key}] of cluster {id} cannot be used");
+        return Err(AwsError::bad_request("KMSKeyNotAccessibleFault", message));
     }
     Ok(())
 }
@@ -113,7 +126,8 @@ fn check_membership(world: &World, cluster: &Cluster) -> Result<(), AwsError> {
     };
     match &cluster.membership {
         Membership::Writer { global } => {
-            let others = world.rds.globals.get(global).is_some_and(|g| g.members.len() > 1);
+            let others = world.rds.globals.get(global).is_some_and(|g| g.members.len() > 1)
+                || world.rds.clusters_in(global).nth(1).is_some();
             return Err(if others {
                 global_state(
                     "Unable to delete cluster that is a primary member of global cluster while \
@@ -145,6 +159,8 @@ fn take_final_snapshot(world: &mut World, cluster: &Cluster, id: &str) {
     snapshot.arn = world.rds.arn(&cluster.region, "cluster-snapshot", id);
     snapshot.rows = world.rows.position(&cluster.resource_id);
     let arn = snapshot.arn.clone();
+    world.rows.keep(&arn, &cluster.resource_id);
+    world.tell(74, &snapshot, "");
     if let Some(region) = world.rds.regions.get_mut(&cluster.region) {
         region.snapshots.insert(id.to_owned(), snapshot);
     }

@@ -13,6 +13,9 @@ use super::{Answer, Cluster, GlobalCluster, Member, Membership, render_cluster};
 use crate::wire::{AwsError, Params, Xml};
 use crate::world::World;
 
+/// Clusters a Region may hold.
+const CLUSTERS_MAX: usize = 40;
+
 /// What a joining cluster may not be given, with the words of the refusal.
 const INHERITED: [(&str, &str); 5] = [
     ("MasterUsername", "user name"),
@@ -37,6 +40,11 @@ pub(super) fn create(world: &mut World, region: &str, params: &Params) -> Answer
             "DBClusterAlreadyExistsFault",
             "DB Cluster already exists",
         ));
+    }
+    let here = world.rds.clusters().filter(|cluster| cluster.region == region).count();
+    if here >= CLUSTERS_MAX {
+        let message = "DB Cluster quota exceeded";
+        return Err(AwsError::new(403, "DBClusterQuotaExceededFault", message));
     }
     let source = global.as_ref().map(|g| join_rules(world, region, &id, g, params)).transpose()?;
     let source = source.flatten();
@@ -104,7 +112,9 @@ fn join_rules(
         )));
     }
     let listed_here = |m: &Member| m.arn.split(':').nth(3) == Some(region);
-    if global.members.iter().any(listed_here) {
+    if global.members.iter().any(listed_here)
+        || world.rds.clusters().filter(member).any(|cluster| cluster.region == region)
+    {
         return Err(invalid_value(format!(
             "Global cluster {global_id} already has a member in {region}"
         )));
@@ -219,11 +229,13 @@ fn kms_key(
         }
         Some(key) => Err(inaccessible(key)),
         None => match source {
-            Some(source) => Err(invalid_combination(format!(
-                "Source cluster {} is encrypted; pre-signed URL has to be specified",
-                source.arn
-            ))),
-            None => keys.first().cloned().map(Some).ok_or_else(|| inaccessible("aws/rds")),
+            Some(source) if world.behaviour.encrypted_join_needs_a_key => {
+                Err(invalid_combination(format!(
+                    "Source cluster {} is encrypted; pre-signed URL has to be specified",
+                    source.arn
+                )))
+            }
+            _ => keys.first().cloned().map(Some).ok_or_else(|| inaccessible("aws/rds")),
         },
     }
 }
@@ -267,6 +279,7 @@ fn new_cluster(
         shown_global: None,
         writer_instance: None,
         guarded_until_ms: 0,
+        keeps_backups: false,
         roles_active_ms,
         endpoints: BTreeMap::new(),
     }
@@ -291,14 +304,8 @@ fn enter(
         if source.is_some() {
             seconds += timings.join_extra_s;
         }
-        if let Some(global) = world.global_named(&global.resource_id) {
-            global.members.push(Member {
-                arn: cluster.arn.clone(),
-                is_writer: source.is_none(),
-                synchronization: source.is_some().then(|| "pending-resync".to_owned()),
-                leaving: false,
-            });
-        }
+        let listed = RdsEvent::MemberListed { resource_id: cluster.resource_id.clone() };
+        world.eventually(timings.member_listed_s, listed);
     }
     world.rows.create_volume(&cluster.resource_id, 0);
     let event = RdsEvent::ClusterCreated {
@@ -312,7 +319,7 @@ fn enter(
     }
     Xml::fragment(|xml| {
         xml.element("DBCluster", |xml| {
-            render_cluster::cluster(xml, &cluster, &world.rds, world.now_ms);
+            render_cluster::cluster(xml, &cluster, world);
         });
     })
 }

@@ -7,6 +7,11 @@ use crate::world::{Event, Pace, World};
 /// How often something that waits for something else looks again.
 const LOOK_AGAIN_MS: i64 = 5_000;
 const DAY_MS: i64 = 24 * 3_600_000;
+/// A status that no documentation lists, and for how many seconds it is shown.
+const UNKNOWN_STATUS: &str = "warming-up";
+const UNKNOWN_S: f64 = 30.0;
+/// How many seconds after a cluster became available it may begin to back up.
+const SOON_S: f64 = 5.0;
 
 /// A step of RDS. Things are named by resource id, so that a step never meets a thing that was made
 /// later under the same name.
@@ -71,6 +76,11 @@ pub enum RdsEvent {
         /// The source's ARN.
         arn: String,
     },
+    /// A joined cluster is listed as a member.
+    MemberListed {
+        /// The cluster.
+        resource_id: String,
+    },
     /// A removed member is no longer listed.
     MemberUnlisted {
         /// The global cluster.
@@ -102,6 +112,11 @@ pub enum RdsEvent {
         /// The global cluster.
         global: String,
     },
+    /// Aurora gives a switchover up.
+    MoveCancelled {
+        /// The global cluster.
+        global: String,
+    },
     /// A switchover or failover is over.
     MoveDone {
         /// The global cluster.
@@ -114,6 +129,11 @@ pub enum RdsEvent {
     },
     /// A cluster's backup window begins.
     DailyBackup {
+        /// Which.
+        resource_id: String,
+    },
+    /// A cluster backs up outside of its window.
+    Backup {
         /// Which.
         resource_id: String,
     },
@@ -163,9 +183,7 @@ pub fn apply(world: &mut World, event: RdsEvent) {
             cluster_created(world, &resource_id, status);
         }
         RdsEvent::ClusterStatus { resource_id, from, to } => {
-            if let Some(cluster) = world.cluster_named(&resource_id).filter(|c| c.status == from) {
-                cluster.status = to;
-            }
+            cluster_left(world, &resource_id, &from, to);
         }
         RdsEvent::MemberConnected { resource_id } => connect(world, &resource_id),
         RdsEvent::ClusterGone { resource_id } => cluster_gone(world, resource_id),
@@ -178,13 +196,9 @@ pub fn apply(world: &mut World, event: RdsEvent) {
             }
         }
         RdsEvent::InstanceGone { resource_id } => instance_gone(world, &resource_id),
-        RdsEvent::SnapshotAvailable { arn } => {
-            let snapshots = world.rds.regions.values_mut().flat_map(|r| r.snapshots.values_mut());
-            for snapshot in snapshots.filter(|snapshot| snapshot.arn == arn) {
-                snapshot.status = "available".to_owned();
-            }
-        }
+        RdsEvent::SnapshotAvailable { arn } => snapshot_available(world, &arn),
         RdsEvent::SourceListed { global, arn } => source_listed(world, &global, arn),
+        RdsEvent::MemberListed { resource_id } => member_listed(world, &resource_id),
         RdsEvent::MemberUnlisted { global, arn } => member_unlisted(world, &global, &arn),
         RdsEvent::GlobalStatus { global, from, to } => {
             if let Some(found) = world.global_named(&global).filter(|g| g.status == from) {
@@ -196,23 +210,76 @@ pub fn apply(world: &mut World, event: RdsEvent) {
         }
         RdsEvent::MoveStarted { global } => global_move::started(world, &global),
         RdsEvent::MoveFlipped { global } => global_move::flipped(world, &global),
+        RdsEvent::MoveCancelled { global } => global_move::cancelled(world, &global),
         RdsEvent::MoveDone { global } => global_move::done(world, &global),
         RdsEvent::Resynchronized { resource_id } => {
             if let Some(cluster) = world.cluster_named(&resource_id) {
                 cluster.status = "available".to_owned();
+                let cluster = cluster.clone();
+                world.tell(241, &cluster, "");
             }
             connect(world, &resource_id);
         }
-        RdsEvent::DailyBackup { resource_id } => daily_backup(world, resource_id),
+        RdsEvent::DailyBackup { resource_id } => {
+            if world.behaviour.backs_up_daily {
+                back_up(world, &resource_id);
+            }
+            schedule_daily_backup(world, RdsEvent::DailyBackup { resource_id });
+        }
+        RdsEvent::Backup { resource_id } => back_up(world, &resource_id),
     }
 }
 
-fn cluster_created(world: &mut World, resource_id: &str, status: String) {
-    let Some(cluster) = world.cluster_named(resource_id).filter(|c| c.status == "creating") else {
+/// True for what a cluster shows before it is available for the first time.
+pub(super) fn is_being_created(status: &str) -> bool {
+    ["creating", UNKNOWN_STATUS].contains(&status)
+}
+
+/// A cluster leaves a transient status, unless something else has happened to it meanwhile.
+fn cluster_left(world: &mut World, resource_id: &str, from: &str, to: String) {
+    let Some(cluster) = world.cluster_named(resource_id).filter(|c| c.status == from) else {
         return;
     };
+    cluster.status = to;
+    if from != "backing-up" {
+        back_up_soon(world, resource_id);
+    }
+}
+
+/// Some clusters back up at once whenever they become available.
+fn back_up_soon(world: &mut World, resource_id: &str) {
+    if world.behaviour.backs_up_when_available {
+        world.after(SOON_S, RdsEvent::Backup { resource_id: resource_id.to_owned() });
+    }
+}
+
+fn snapshot_available(world: &mut World, arn: &str) {
+    let snapshots = world.rds.regions.values_mut().flat_map(|r| r.snapshots.values_mut());
+    let mut snapshots = snapshots.filter(|snapshot| snapshot.arn == arn);
+    let Some(snapshot) = snapshots.next() else { return };
+    snapshot.status = "available".to_owned();
+    let snapshot = snapshot.clone();
+    let number = if snapshot.snapshot_type == "manual" { 75 } else { 169 };
+    world.tell(number, &snapshot, "");
+}
+
+fn cluster_created(world: &mut World, resource_id: &str, status: String) {
+    let unknown = world.behaviour.unknown_statuses;
+    let Some(cluster) = world.cluster_named(resource_id) else { return };
+    if cluster.status == "creating" && unknown && status == "available" {
+        UNKNOWN_STATUS.clone_into(&mut cluster.status);
+        let resource_id = resource_id.to_owned();
+        world.after(UNKNOWN_S, RdsEvent::ClusterCreated { resource_id, status });
+        return;
+    }
+    if !is_being_created(&cluster.status) {
+        return;
+    }
     let connects = cluster.is_reader() && status == "available";
     cluster.status = status;
+    let cluster = cluster.clone();
+    world.tell(170, &cluster, "");
+    back_up_soon(world, resource_id);
     let resource_id = resource_id.to_owned();
     schedule_daily_backup(world, RdsEvent::DailyBackup { resource_id: resource_id.clone() });
     if connects {
@@ -241,6 +308,12 @@ pub(crate) fn connect(world: &mut World, resource_id: &str) {
     for member in members.into_iter().flatten().filter(|member| member.arn == cluster.arn) {
         member.synchronization = Some("connected".to_owned());
     }
+    // Replication is set up for a while longer, in which nothing can be switched over.
+    let set_up_ms = world.draw_ms(world.behaviour.timings.replication_setup_s);
+    let until_ms = world.now_ms.saturating_add(set_up_ms);
+    if let Some(global) = world.rds.globals.get_mut(global) {
+        global.setting_up_until_ms = global.setting_up_until_ms.max(until_ms);
+    }
 }
 
 fn cluster_gone(world: &mut World, resource_id: String) {
@@ -262,44 +335,72 @@ fn cluster_gone(world: &mut World, resource_id: String) {
     world.rows.drop_volume(&resource_id);
     if let Some(region) = world.rds.regions.get_mut(&cluster.region) {
         region.clusters.remove(&cluster.id);
-        // Automated snapshots go with their cluster.
-        region
-            .snapshots
-            .retain(|_, s| s.cluster_resource_id != resource_id || s.snapshot_type == "manual");
+        // Automated snapshots go with their cluster, unless the call said otherwise.
+        region.snapshots.retain(|_, s| {
+            s.cluster_resource_id != resource_id
+                || s.snapshot_type == "manual"
+                || cluster.keeps_backups
+        });
     }
+    world.tell(171, &cluster, "");
 }
 
 fn instance_created(world: &mut World, resource_id: String, status: String) {
     let Some(instance) = world.instance_named(&resource_id).map(|instance| instance.clone()) else {
         return;
     };
-    let transient = ["creating", "configuring-enhanced-monitoring"];
+    let transient = ["creating", "configuring-enhanced-monitoring", UNKNOWN_STATUS];
+    let transient = [&transient[..], &["modifying", "backing-up"]].concat();
     if !transient.contains(&instance.status.as_str()) {
         return;
     }
     let cluster_creating = world
         .rds
         .cluster(&instance.region, &instance.cluster_id)
-        .is_some_and(|cluster| cluster.status == "creating");
+        .is_some_and(|cluster| is_being_created(&cluster.status));
     if cluster_creating && status == "available" {
         let at_ms = world.now_ms + LOOK_AGAIN_MS;
         world.schedule_at(at_ms, Event::Rds(RdsEvent::InstanceCreated { resource_id, status }));
         return;
     }
-    let monitored = instance.settings.monitoring.as_ref().is_some_and(|m| m.interval_s > 0);
-    let configures = monitored && instance.status == "creating" && status == "available";
-    let next = if configures { "configuring-enhanced-monitoring".to_owned() } else { status };
+    let before = if status == "available" { next_before_available(world, &instance) } else { None };
     if let Some(instance) = world.instance_named(&resource_id) {
-        instance.status = next;
+        before.unwrap_or(&status).clone_into(&mut instance.status);
     }
-    if configures {
+    if before.is_some() {
         let seconds = world.behaviour.timings.modify_s;
-        let status = "available".to_owned();
         world.after(seconds, RdsEvent::InstanceCreated { resource_id, status });
+        return;
     }
+    let number = match status.as_str() {
+        "available" => 5,
+        "incompatible-parameters" => 35,
+        "incompatible-network" => 36,
+        _ => 353,
+    };
+    world.tell(number, &instance, &status);
+}
+
+/// The status that a new instance passes through next, if it is not to be available yet.
+fn next_before_available(world: &World, instance: &Instance) -> Option<&'static str> {
+    let monitored = instance.settings.monitoring.as_ref().is_some_and(|m| m.interval_s > 0);
+    let (unknown, backs_up) =
+        (world.behaviour.unknown_statuses, world.behaviour.new_instance_backs_up);
+    let order = [
+        ("creating", true),
+        (UNKNOWN_STATUS, unknown),
+        ("configuring-enhanced-monitoring", monitored),
+        ("modifying", backs_up),
+        ("backing-up", backs_up),
+    ];
+    let reached = order.iter().position(|(status, _)| *status == instance.status)?;
+    order[reached + 1..].iter().find(|(_, shown)| *shown).map(|(status, _)| *status)
 }
 
 fn instance_gone(world: &mut World, resource_id: &str) {
+    if let Some(instance) = world.instance_named(resource_id).map(|instance| instance.clone()) {
+        world.tell(3, &instance, "");
+    }
     for region in world.rds.regions.values_mut() {
         region.instances.retain(|_, instance| instance.resource_id != resource_id);
     }
@@ -320,6 +421,26 @@ fn source_listed(world: &mut World, global: &str, arn: String) {
     if let Some(cluster) = world.rds.cluster_by_arn_mut(&arn) {
         cluster.shown_global = Some(id);
     }
+}
+
+fn member_listed(world: &mut World, resource_id: &str) {
+    let Some(cluster) = world.cluster_named(resource_id).map(|cluster| cluster.clone()) else {
+        return;
+    };
+    let Some(global_id) = cluster.global().map(str::to_owned) else { return };
+    let reads = cluster.is_reader();
+    let connected = world.rows.follows(resource_id);
+    let Some(global) = world.rds.globals.get_mut(&global_id) else { return };
+    if global.member(&cluster.arn).is_some() {
+        return;
+    }
+    let status = if connected { "connected" } else { "pending-resync" };
+    global.members.push(super::Member {
+        arn: cluster.arn.clone(),
+        is_writer: !reads,
+        synchronization: reads.then(|| status.to_owned()),
+        leaving: false,
+    });
 }
 
 fn member_unlisted(world: &mut World, global: &str, arn: &str) {
@@ -352,24 +473,26 @@ pub(crate) fn schedule_daily_backup(world: &mut World, event: RdsEvent) {
     world.schedule_at(at_ms, Event::Rds(event));
 }
 
-fn daily_backup(world: &mut World, resource_id: String) {
-    let backs_up = world.behaviour.backs_up_daily;
-    let Some(cluster) = world.cluster_named(&resource_id) else { return };
-    if backs_up && cluster.status == "available" {
-        cluster.status = "backing-up".to_owned();
-        let seconds = world.behaviour.timings.backup_s;
-        let event = RdsEvent::ClusterStatus {
-            resource_id: resource_id.clone(),
-            from: "backing-up".to_owned(),
-            to: "available".to_owned(),
-        };
-        world.after(seconds, event);
+fn back_up(world: &mut World, resource_id: &str) {
+    let Some(cluster) = world.cluster_named(resource_id) else { return };
+    if cluster.status != "available" {
+        return;
     }
-    schedule_daily_backup(world, RdsEvent::DailyBackup { resource_id });
+    cluster.status = "backing-up".to_owned();
+    let event = RdsEvent::ClusterStatus {
+        resource_id: resource_id.to_owned(),
+        from: "backing-up".to_owned(),
+        to: "available".to_owned(),
+    };
+    let seconds = world.behaviour.timings.backup_s;
+    world.after(seconds, event);
 }
 
 /// `07:10-07:40` begins 25 800 000 ms after midnight.
 fn window_begins_ms(window: &str) -> Option<i64> {
     let (hour, minute) = window.split('-').next()?.split_once(':')?;
-    Some((hour.parse::<i64>().ok()? * 60 + minute.parse::<i64>().ok()?) * 60_000)
+    let (hour, minute) = (hour.parse::<i64>().ok()?, minute.parse::<i64>().ok()?);
+    // Another day's moment would be due again as soon as it has been.
+    let of_a_day = (0..24).contains(&hour) && (0..60).contains(&minute);
+    of_a_day.then_some((hour * 60 + minute) * 60_000)
 }

@@ -1,5 +1,7 @@
 //! CreateGlobalCluster, DescribeGlobalClusters, ModifyGlobalCluster, DeleteGlobalCluster.
 
+use std::collections::BTreeMap;
+
 use super::event::RdsEvent;
 use super::params::{
     cluster_state, filters, global_state, identifier, invalid_combination, invalid_value, page,
@@ -16,15 +18,22 @@ pub(super) fn not_found(id: &str) -> AwsError {
 
 /// The global cluster that a call names; look-ups do not mind the case.
 pub(super) fn named<'a>(rds: &'a Rds, params: &Params) -> Result<&'a GlobalCluster, AwsError> {
+    named_in(&rds.globals, params)
+}
+
+fn named_in<'a>(
+    globals: &'a BTreeMap<String, GlobalCluster>,
+    params: &Params,
+) -> Result<&'a GlobalCluster, AwsError> {
     let id = params.required("GlobalClusterIdentifier")?;
     if id.starts_with("arn:") {
         return Err(invalid_value(format!("Invalid global cluster identifier:  {id}")));
     }
-    rds.globals.get(&id.to_ascii_lowercase()).ok_or_else(|| not_found(id))
+    globals.get(&id.to_ascii_lowercase()).ok_or_else(|| not_found(id))
 }
 
-pub(super) fn answer(rds: &Rds, global: &GlobalCluster) -> String {
-    Xml::fragment(|xml| xml.element("GlobalCluster", |xml| render::global(xml, global, rds)))
+pub(super) fn answer(world: &World, global: &GlobalCluster) -> String {
+    Xml::fragment(|xml| xml.element("GlobalCluster", |xml| render::global(xml, global, world)))
 }
 
 pub(super) fn create(world: &mut World, region: &str, params: &Params) -> Answer {
@@ -57,7 +66,7 @@ fn create_from(world: &mut World, region: &str, params: &Params, id: &str, sourc
     let mut global = GlobalCluster::of(&source, id, resource_id.clone(), &world.rds.account);
     global.deletion_protection = params.bool("DeletionProtection")?.unwrap_or(false);
     global.tags = tags(params)?;
-    let answer = answer(&world.rds, &global);
+    let answer = answer(world, &global);
     world.rds.globals.insert(id.to_owned(), global);
     if let Some(cluster) = world.rds.cluster_mut(&source.region, &source.id) {
         cluster.membership = Membership::Writer { global: id.to_owned() };
@@ -97,7 +106,7 @@ fn create_empty(world: &mut World, params: &Params, id: &str) -> Answer {
         not_empty_until_ms: 0,
         setting_up_until_ms: 0,
     };
-    let answer = answer(&world.rds, &global);
+    let answer = answer(world, &global);
     world.rds.globals.insert(id.to_owned(), global);
     let seconds = world.behaviour.timings.create_global_s;
     become_available(world, &resource_id, seconds);
@@ -163,12 +172,13 @@ fn check_source(source: &Cluster) -> Result<(), AwsError> {
     Ok(())
 }
 
-pub(super) fn describe(world: &mut World, params: &Params) -> Answer {
-    let rds = &world.rds;
+pub(super) fn describe(world: &mut World, region: &str, params: &Params) -> Answer {
+    let world = &*world;
+    let seen = world.globals_seen_from(region);
     let found: Vec<&GlobalCluster> = if params.has("GlobalClusterIdentifier") {
-        vec![named(rds, params)?]
+        vec![named_in(seen, params)?]
     } else {
-        rds.globals.values().collect()
+        seen.values().collect()
     };
     let filters = filters(params);
     let fits = |global: &&GlobalCluster| {
@@ -186,7 +196,7 @@ pub(super) fn describe(world: &mut World, params: &Params) -> Answer {
         xml.maybe("Marker", marker);
         // The model names this element after the members.
         xml.list("GlobalClusters", "GlobalClusterMember", found, |xml, global| {
-            render::global(xml, global, rds);
+            render::global(xml, global, world);
         });
     })))
 }
@@ -212,7 +222,7 @@ pub(super) fn modify(world: &mut World, params: &Params) -> Answer {
         rename(world, &id, identifier(params, "NewGlobalClusterIdentifier", 63)?)?;
     }
     let global = world.global_named(&resource_id).cloned().ok_or_else(|| not_found(&id))?;
-    Ok(Some(answer(&world.rds, &global)))
+    Ok(Some(answer(world, &global)))
 }
 
 fn rename(world: &mut World, id: &str, new_id: String) -> Result<(), AwsError> {
@@ -242,7 +252,9 @@ fn rename(world: &mut World, id: &str, new_id: String) -> Result<(), AwsError> {
 pub(super) fn delete(world: &mut World, params: &Params) -> Answer {
     let global = named(&world.rds, params)?.clone();
     if global.status == "deleting" {
-        return Err(global_state(format!("Global cluster {} is being deleted", global.id)));
+        let message = format!("Global cluster {} is being deleted", global.id);
+        let refused = world.behaviour.second_deletion_refused;
+        return if refused { Err(global_state(message)) } else { Ok(Some(answer(world, &global))) };
     }
     if global.deletion_protection {
         return Err(invalid_combination(
@@ -251,7 +263,7 @@ pub(super) fn delete(world: &mut World, params: &Params) -> Answer {
         ));
     }
     // A source that is not listed yet is a member all the same.
-    let in_use = world.rds.clusters().any(|cluster| cluster.global() == Some(&global.id));
+    let in_use = world.rds.clusters_in(&global.id).next().is_some();
     if !global.members.is_empty() || in_use || world.now_ms < global.not_empty_until_ms {
         return Err(global_state(format!("Global Cluster {} is not empty", global.arn)));
     }
@@ -261,5 +273,5 @@ pub(super) fn delete(world: &mut World, params: &Params) -> Answer {
     let seconds = world.behaviour.timings.delete_global_s;
     world.after(seconds, RdsEvent::GlobalGone { global: global.resource_id.clone() });
     let global = world.rds.globals.get(&global.id).cloned().unwrap_or(global);
-    Ok(Some(answer(&world.rds, &global)))
+    Ok(Some(answer(world, &global)))
 }

@@ -23,7 +23,7 @@ pub(super) fn remove(world: &mut World, params: &Params) -> Answer {
     let (cluster, is_writer) = removable(world, &global, &arn)?;
     leave(world, &global, &cluster, is_writer);
     let global = world.rds.globals.get(&global.id).cloned().unwrap_or(global);
-    Ok(Some(answer(&world.rds, &global)))
+    Ok(Some(answer(world, &global)))
 }
 
 /// The member, and whether it is the writer, if it may be removed.
@@ -42,7 +42,10 @@ fn removable(
     if let Some(operation) = &global.operation {
         return Err(global_state(format!("Global cluster {} is {}", global.id, operation.status)));
     }
-    if member.is_writer && global.members.len() > 1 {
+    // One that has joined and is not listed yet is there all the same.
+    let others = global.members.iter().any(|other| other.arn != arn)
+        || world.rds.clusters_in(&global.id).any(|other| other.arn != arn);
+    if member.is_writer && others {
         let message = "Can't remove writer cluster when there are other clusters";
         return Err(if world.behaviour.writer_removal_is_invalid_parameter {
             invalid_value(message)
@@ -123,11 +126,24 @@ fn stop_replication(world: &mut World, global: &GlobalCluster, cluster: &Cluster
     }
 }
 
-pub(super) fn switch_over(world: &mut World, params: &Params) -> Answer {
+pub(super) fn switch_over(world: &mut World, region: &str, params: &Params) -> Answer {
+    let global = named(&world.rds, params)?;
+    let writer = global.writer().map(|writer| writer.arn.clone()).unwrap_or_default();
+    bound_to_region_of(world, region, &writer, "primary")?;
     begin(world, params, false)
 }
 
-pub(super) fn fail_over(world: &mut World, params: &Params) -> Answer {
+/// Some calls belong into the Region of one of the clusters.
+fn bound_to_region_of(world: &World, region: &str, arn: &str, whose: &str) -> Result<(), AwsError> {
+    let home = arn.split(':').nth(3);
+    if !world.behaviour.moves_are_bound_to_a_region || home.is_none_or(|home| home == region) {
+        return Ok(());
+    }
+    let message = format!("This operation must be called in the Region of the {whose} DB cluster");
+    Err(global_state(message))
+}
+
+pub(super) fn fail_over(world: &mut World, region: &str, params: &Params) -> Answer {
     let allows_loss = params.bool("AllowDataLoss")?;
     let switches = params.bool("Switchover")?;
     if allows_loss.is_some() && switches.is_some() {
@@ -135,7 +151,12 @@ pub(super) fn fail_over(world: &mut World, params: &Params) -> Answer {
             "AllowDataLoss and Switchover cannot be specified together",
         ));
     }
-    begin(world, params, allows_loss.unwrap_or(false))
+    let allows_loss = allows_loss.unwrap_or(false);
+    if allows_loss {
+        let target = params.required("TargetDbClusterIdentifier")?;
+        bound_to_region_of(world, region, target, "target")?;
+    }
+    begin(world, params, allows_loss)
 }
 
 fn begin(world: &mut World, params: &Params, data_loss_allowed: bool) -> Answer {
@@ -161,13 +182,21 @@ fn begin(world: &mut World, params: &Params, data_loss_allowed: bool) -> Answer 
         let part_ms = (whole_ms as f64 * part) as i64;
         world.now_ms.saturating_add(part_ms)
     };
+    let cancelled = !data_loss_allowed && world.behaviour.switchovers_are_cancelled;
     let (started_ms, flipped_ms, done_ms) = (at(0.05), at(FLIP_AT), at(1.0));
+    let number = if data_loss_allowed { None } else { Some(181) };
+    tell_of(world, number, &cluster);
     let id = || resource_id.clone();
     world.schedule_at(started_ms, Event::Rds(RdsEvent::MoveStarted { global: id() }));
-    world.schedule_at(flipped_ms, Event::Rds(RdsEvent::MoveFlipped { global: id() }));
+    let turn = if cancelled {
+        RdsEvent::MoveCancelled { global: id() }
+    } else {
+        RdsEvent::MoveFlipped { global: id() }
+    };
+    world.schedule_at(flipped_ms, Event::Rds(turn));
     world.schedule_at(done_ms, Event::Rds(RdsEvent::MoveDone { global: id() }));
     let global = world.rds.globals.get(&global.id).cloned().unwrap_or(global);
-    Ok(Some(answer(&world.rds, &global)))
+    Ok(Some(answer(world, &global)))
 }
 
 fn check_target(
@@ -176,14 +205,16 @@ fn check_target(
     target: &Cluster,
     data_loss_allowed: bool,
 ) -> Result<(), AwsError> {
+    let unsuitable = |message: String| {
+        let of_the_cluster = world.behaviour.unsuitable_target_is_cluster_state;
+        if of_the_cluster { cluster_state(message) } else { global_state(message) }
+    };
     let Some(member) = global.member(&target.arn) else {
-        return Err(cluster_state(format!(
-            "Cluster {} is not found in global cluster {}",
-            target.arn, global.id
-        )));
+        let (arn, id) = (&target.arn, &global.id);
+        return Err(unsuitable(format!("Cluster {arn} is not found in global cluster {id}")));
     };
     if member.is_writer {
-        return Err(global_state(format!("Cluster {} is already the writer", target.arn)));
+        return Err(unsuitable(format!("Cluster {} is already the writer", target.arn)));
     }
     if global.operation.is_some() || global.status != "available" {
         return Err(global_state(format!("Global cluster {} is not available", global.id)));
@@ -207,14 +238,28 @@ fn check_target(
              progress. Please retry the request later.",
         ));
     }
-    for other in &global.members {
-        if let Some(cluster) = world.rds.cluster_by_arn(&other.arn)
-            && cluster.status != "available"
-        {
-            return Err(not_available(cluster));
-        }
+    let members = || global.members.iter().filter_map(|m| world.rds.cluster_by_arn(&m.arn));
+    if let Some(other) = members().find(|cluster| cluster.status != "available") {
+        return Err(not_available(other));
     }
-    Ok(())
+    if let Some(other) = members().find(|c| c.engine_version != target.engine_version) {
+        return Err(cluster_state(format!(
+            "The engine version {} of DbCluster {} differs from that of DbCluster {}",
+            other.engine_version, other.id, target.id
+        )));
+    }
+    match members().find(|cluster| !cluster.is_reader() && !world.rds.accepts_writes(cluster)) {
+        Some(writer) => {
+            Err(cluster_state(format!("DbCluster {} has no healthy instance", writer.id)))
+        }
+        None => Ok(()),
+    }
+}
+
+fn tell_of(world: &mut World, numbers: impl IntoIterator<Item = u16>, cluster: &Cluster) {
+    for number in numbers {
+        world.tell(number, cluster, &format!("{} in Region {}", cluster.id, cluster.region));
+    }
 }
 
 fn operation(world: &mut World, global: &str) -> Option<(GlobalCluster, Operation)> {
@@ -233,6 +278,9 @@ pub(super) fn started(world: &mut World, global: &str) {
         if let Some(operation) = &mut global.operation {
             status.clone_into(&mut operation.status);
         }
+    }
+    if !lossy && let Some(from) = world.rds.cluster_by_arn(&operation.from).cloned() {
+        tell_of(world, [182, 183], &from);
     }
     set_status(world, &operation.to, "modifying");
     set_status(world, &operation.from, if lossy { "resyncing" } else { "modifying" });
@@ -277,6 +325,14 @@ pub(super) fn flipped(world: &mut World, global_id: &str) {
     }
 }
 
+/// Aurora gives up half-way.
+pub(super) fn cancelled(world: &mut World, global_id: &str) {
+    let Some(global) = world.global_named(global_id) else { return };
+    if let Some(operation) = &mut global.operation {
+        "cancelling".clone_into(&mut operation.status);
+    }
+}
+
 /// A failover tries to keep what the former writer held in a snapshot.
 fn keep_former_writer(world: &mut World, from: &Cluster) {
     if !world.behaviour.failover_takes_snapshot {
@@ -288,6 +344,8 @@ fn keep_former_writer(world: &mut World, from: &Cluster) {
     snapshot.arn = world.rds.arn(&from.region, "cluster-snapshot", &id);
     snapshot.rows = world.rows.position(&from.resource_id);
     let arn = snapshot.arn.clone();
+    world.rows.keep(&arn, &from.resource_id);
+    world.tell(168, &snapshot, "");
     if let Some(region) = world.rds.regions.get_mut(&from.region) {
         region.snapshots.insert(id, snapshot);
     }
@@ -301,10 +359,23 @@ pub(super) fn done(world: &mut World, global_id: &str) {
     let timings = world.behaviour.timings.clone();
     let set_up_ms = world.draw_ms(timings.replication_setup_s);
     let now_ms = world.now_ms;
+    let cancelled = operation.status == "cancelling";
     if let Some(global) = world.global_named(global_id) {
         global.operation = None;
         "available".clone_into(&mut global.status);
         global.setting_up_until_ms = now_ms + set_up_ms;
+    }
+    let (from, to) = (
+        world.rds.cluster_by_arn(&operation.from).cloned(),
+        world.rds.cluster_by_arn(&operation.to).cloned(),
+    );
+    if let (Some(from), Some(to)) = (from, to) {
+        tell_of_the_end(world, &operation, cancelled, &from, &to);
+    }
+    if cancelled {
+        set_status(world, &operation.to, "available");
+        set_status(world, &operation.from, "available");
+        return;
     }
     set_status(world, &operation.to, "available");
     for member in global.members.iter().filter(|member| member.arn != operation.to) {
@@ -317,6 +388,27 @@ pub(super) fn done(world: &mut World, global_id: &str) {
             set_status(world, &member.arn, "available");
             connect(world, &resource_id);
         }
+    }
+}
+
+fn tell_of_the_end(
+    world: &mut World,
+    operation: &Operation,
+    cancelled: bool,
+    from: &Cluster,
+    to: &Cluster,
+) {
+    if cancelled {
+        return tell_of(world, [186], to);
+    }
+    if !operation.data_loss_allowed {
+        return tell_of(world, [184, 185, 397], to);
+    }
+    tell_of(world, [238, 397], to);
+    tell_of(world, [240], from);
+    let fenced: Vec<_> = world.rds.instances_of(from).cloned().collect();
+    for instance in &fenced {
+        world.tell(390, instance, "");
     }
 }
 

@@ -57,7 +57,7 @@ pub(super) fn create(world: &mut World, region: &str, params: &Params) -> Answer
         let message = "DB Instance quota exceeded";
         return Err(AwsError::bad_request("InstanceQuotaExceeded", message));
     }
-    if !["available", "creating", "backing-up", "modifying"].contains(&cluster.status.as_str()) {
+    if !takes_instances(&cluster.status) {
         return Err(cluster_state(format!(
             "DbCluster {} is in {} state but expected it to be one of available",
             cluster.id, cluster.status
@@ -79,6 +79,7 @@ pub(super) fn create(world: &mut World, region: &str, params: &Params) -> Answer
         cluster_id: cluster.id.clone(),
         settings,
         created_at_ms: world.now_ms,
+        answers_until_ms: 0,
         id: id.clone(),
     };
     let event = RdsEvent::InstanceCreated {
@@ -94,6 +95,11 @@ pub(super) fn create(world: &mut World, region: &str, params: &Params) -> Answer
         here.instances.insert(id, instance.clone());
     }
     Ok(Some(answer(world, &instance)))
+}
+
+/// A cluster takes instances from the moment it is being created.
+fn takes_instances(status: &str) -> bool {
+    super::CLUSTER_SERVES.contains(&status) || super::event::is_being_created(status)
 }
 
 fn check_shape(
@@ -235,13 +241,22 @@ pub(super) fn delete(world: &mut World, region: &str, params: &Params) -> Answer
     }
     let cluster = cluster_api::find(&world.rds, region, &instance.cluster_id)?.clone();
     if cluster.status == "stopped" {
-        return Err(cluster_state(format!("DbCluster {} is in stopped state", cluster.id)));
+        return Err(cluster_state(format!(
+            "DbCluster {} is in stopped state but expected it to be one of available",
+            cluster.id
+        )));
     }
     keep_last_of_writer(world, &cluster, &instance)?;
+    // Statements that run on a reader may go on for a while; those on the writer may not.
+    let reads = cluster.writer_instance.as_ref() != Some(&instance.id) || cluster.is_reader();
+    let answers = reads && super::INSTANCE_SERVES.contains(&instance.status.as_str());
+    let grace_ms = if answers { world.draw_ms(world.behaviour.timings.reader_grace_s) } else { 0 };
+    let until_ms = world.now_ms.saturating_add(grace_ms);
     if let Some(found) =
         world.rds.regions.get_mut(region).and_then(|r| r.instances.get_mut(&instance.id))
     {
         "deleting".clone_into(&mut found.status);
+        found.answers_until_ms = until_ms;
     }
     let seconds = world.behaviour.timings.delete_instance_s;
     world.after(seconds, RdsEvent::InstanceGone { resource_id: instance.resource_id.clone() });
@@ -259,7 +274,8 @@ fn keep_last_of_writer(
     instance: &Instance,
 ) -> Result<(), AwsError> {
     let Membership::Writer { global } = &cluster.membership else { return Ok(()) };
-    let readers = world.rds.globals.get(global).is_some_and(|global| global.members.len() > 1);
+    let readers = world.rds.globals.get(global).is_some_and(|global| global.members.len() > 1)
+        || world.rds.clusters_in(global).nth(1).is_some();
     let others = world
         .rds
         .instances_of(cluster)

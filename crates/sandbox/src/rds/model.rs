@@ -75,6 +75,8 @@ pub struct Cluster {
     pub writer_instance: Option<String>,
     /// Until when deletion is refused because it "is a part of a global cluster".
     pub guarded_until_ms: i64,
+    /// Its automated backups outlive it.
+    pub keeps_backups: bool,
     /// When its roles become `ACTIVE`, by ARN; those not in it are.
     pub roles_active_ms: BTreeMap<String, i64>,
     /// Custom endpoints by identifier.
@@ -136,6 +138,8 @@ pub struct Instance {
     pub settings: InstanceSettings,
     /// When it was made, in epoch milliseconds.
     pub created_at_ms: i64,
+    /// Until when it answers running statements while it is being deleted.
+    pub answers_until_ms: i64,
 }
 
 /// A DB cluster snapshot.

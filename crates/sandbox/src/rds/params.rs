@@ -92,9 +92,9 @@ pub(super) fn page<T>(
         Some(marker) => marker.parse().map_err(|_| invalid_value("Invalid marker"))?,
         None => 0_usize,
     };
-    let total = items.len();
+    let (total, next) = (items.len(), from.saturating_add(size));
     let page = items.into_iter().skip(from).take(size).collect();
-    Ok((page, (from + size < total).then(|| (from + size).to_string())))
+    Ok((page, (next < total).then(|| next.to_string())))
 }
 
 fn set<T>(target: &mut T, value: Option<T>) {

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::network::Network;
 use crate::wire::{Xml, iso8601};
+use crate::world::World;
 
 pub(super) fn tags(xml: &mut Xml, tags: &BTreeMap<String, String>) {
     xml.list("TagList", "Tag", tags, |xml, (key, value)| {
@@ -17,7 +18,8 @@ pub(super) fn tags(xml: &mut Xml, tags: &BTreeMap<String, String>) {
 }
 
 /// The content of a `GlobalCluster`.
-pub(super) fn global(xml: &mut Xml, global: &GlobalCluster, rds: &Rds) {
+pub(super) fn global(xml: &mut Xml, global: &GlobalCluster, world: &World) {
+    let rds = &world.rds;
     xml.text("GlobalClusterIdentifier", &global.id);
     xml.text("GlobalClusterResourceId", &global.resource_id);
     xml.text("GlobalClusterArn", &global.arn);
@@ -44,14 +46,16 @@ pub(super) fn global(xml: &mut Xml, global: &GlobalCluster, rds: &Rds) {
         xml.maybe("SynchronizationStatus", member.synchronization.as_ref());
     });
     xml.text("Endpoint", global.host(&rds.account));
-    xml.element("FailoverState", |xml| {
-        if let Some(operation) = &global.operation {
+    if let Some(operation) = &global.operation {
+        xml.element("FailoverState", |xml| {
             xml.text("Status", &operation.status);
             xml.text("FromDbClusterArn", &operation.from);
             xml.text("ToDbClusterArn", &operation.to);
             xml.text("IsDataLossAllowed", operation.data_loss_allowed);
-        }
-    });
+        });
+    } else if world.behaviour.idle_failover_state_is_empty {
+        xml.element("FailoverState", |_| {});
+    }
     tags(xml, &global.tags);
 }
 

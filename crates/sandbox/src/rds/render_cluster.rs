@@ -3,10 +3,11 @@
 use super::render::{custom_host, security_groups, tags};
 use super::{Cluster, Membership, Rds};
 use crate::wire::{Xml, iso8601};
-use crate::world::EndpointKind;
+use crate::world::{EndpointKind, World};
 
 /// The content of a `DBCluster`.
-pub(super) fn cluster(xml: &mut Xml, cluster: &Cluster, rds: &Rds, now_ms: i64) {
+pub(super) fn cluster(xml: &mut Xml, cluster: &Cluster, world: &World) {
+    let (rds, now_ms) = (&world.rds, world.now_ms);
     let settings = &cluster.settings;
     identity(xml, cluster, rds);
     xml.text("AllocatedStorage", 1);
@@ -28,7 +29,7 @@ pub(super) fn cluster(xml: &mut Xml, cluster: &Cluster, rds: &Rds, now_ms: i64) 
         );
     }
     replication(xml, cluster, rds);
-    members(xml, cluster, rds);
+    members(xml, cluster, world);
     security_groups(xml, &settings.security_groups);
     encryption(xml, cluster);
     xml.list("AssociatedRoles", "DBClusterRole", &settings.roles, |xml, role| {
@@ -102,10 +103,11 @@ fn replication(xml: &mut Xml, cluster: &Cluster, rds: &Rds) {
     xml.texts("ReadReplicaIdentifiers", "ReadReplicaIdentifier", replicas.map(|c| &c.arn));
 }
 
-fn members(xml: &mut Xml, cluster: &Cluster, rds: &Rds) {
-    let instances = rds.instances_of(cluster);
+fn members(xml: &mut Xml, cluster: &Cluster, world: &World) {
+    let instances = world.rds.instances_of(cluster);
+    let shows = !cluster.is_reader() || world.behaviour.reader_shows_a_writer_instance;
     xml.list("DBClusterMembers", "DBClusterMember", instances, |xml, instance| {
-        let writes = cluster.writer_instance.as_ref() == Some(&instance.id);
+        let writes = shows && cluster.writer_instance.as_ref() == Some(&instance.id);
         xml.text("DBInstanceIdentifier", &instance.id);
         xml.text("IsClusterWriter", writes);
         xml.text("DBClusterParameterGroupStatus", "in-sync");

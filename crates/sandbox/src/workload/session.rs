@@ -4,6 +4,7 @@ use super::tally::{ClientReport, Tally};
 use super::{Failure, Purpose, RECONNECT_MS};
 use crate::dns::Resolver;
 use crate::network::{Connection, Flow};
+use crate::rds::Cluster;
 use crate::spec::{ClientLocation, ClientSpec};
 use crate::world::{EndpointKind, EndpointTarget, World};
 
@@ -80,6 +81,8 @@ impl Session {
     }
 
     fn attempt(&mut self, world: &mut World) -> Result<(), Failure> {
+        let kind =
+            if self.connection.is_some() { Connection::Established } else { Connection::New };
         match &mut self.connection {
             Some(connection) => {
                 // Nothing in any network has changed: what passed last time passes now.
@@ -99,9 +102,23 @@ impl Session {
             Purpose::Write => {
                 world.write_row(region, cluster_id, &self.client, world.now_ms).map(drop)?;
             }
-            Purpose::Read => world.read_rows(region, cluster_id).map(drop)?,
+            Purpose::Read => world.read_rows(region, cluster_id, kind).map(drop)?,
         }
         Ok(())
+    }
+
+    /// Whether this client would go on writing to a cluster over the connection that it has.
+    pub(super) fn holds_a_writing_connection(&self, world: &World, cluster: &Cluster) -> bool {
+        self.purpose == Purpose::Write
+            && self.connection.as_ref().is_some_and(|Established { target, .. }| {
+                target.cluster_id == cluster.id
+                    && target.region == cluster.region
+                    && passes(world, &self.location, target, Connection::Established)
+            })
+    }
+
+    pub(super) fn is_connected(&self) -> bool {
+        self.connection.is_some()
     }
 
     fn connect(&mut self, world: &World) -> Result<(), Failure> {

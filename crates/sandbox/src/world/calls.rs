@@ -105,6 +105,7 @@ impl World {
                 };
                 let result = self.dispatch(request);
                 self.pace = Pace::Normal;
+                self.note_globals(Some(&request.region));
                 result
             }
         };
@@ -145,7 +146,9 @@ impl World {
             return read(self);
         };
         let present = std::mem::replace(&mut self.rds, earlier);
+        self.rereading = true;
         let answer = read(self);
+        self.rereading = false;
         self.rds = present;
         answer
     }

@@ -131,6 +131,7 @@ async fn first_cluster_of_an_empty_global_cluster_becomes_its_writer() {
     assert_refused(nameless, "MissingParameter", "MasterUsername");
     let first = join(&rds, "empty", "first").master_username("admin");
     first.master_user_password("secret123").send().await.unwrap();
+    lab.wait_s(30);
 
     assert_eq!(lab.global("empty").await.global_cluster_members()[0].is_writer(), Some(true));
 }

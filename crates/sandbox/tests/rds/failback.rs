@@ -94,7 +94,7 @@ async fn final_snapshot_records_what_the_cluster_held() {
     retire(&lab, HOME, "gdb1-cluster", "gdb1-node1", "gdb1-final").await;
 
     let rows = lab.sandbox.with_world(|world| world.rds.regions[HOME].snapshots["gdb1-final"].rows);
-    assert_eq!(rows, 1_000);
+    assert_eq!(rows, 1_025);
 }
 
 #[tokio::test]

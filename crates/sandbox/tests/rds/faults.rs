@@ -120,9 +120,9 @@ async fn fault_lets_calls_pass_first_and_wears_out() {
 async fn operation_that_is_not_modelled_is_refused_as_the_service_would() {
     let lab = Lab::new();
 
-    let refused = refusal(lab.rds(HOME).describe_events().send().await);
+    let refused = refusal(lab.rds(HOME).describe_db_security_groups().send().await);
 
-    assert_refused(refused, "InvalidAction", "DescribeEvents");
+    assert_refused(refused, "InvalidAction", "DescribeDBSecurityGroups");
 }
 
 #[tokio::test]

@@ -171,6 +171,7 @@ async fn global_cluster_with_a_member_is_not_deleted() {
 
     lab.wait_s(60);
     assert_eq!(refusal(delete().await), None);
+    lab.wait_s(5);
     assert_eq!(lab.global(FORMER).await.status(), Some("deleting"));
 
     lab.wait_s(30);
@@ -194,11 +195,13 @@ async fn protected_global_cluster_is_not_deleted() {
 }
 
 #[tokio::test]
-async fn reader_is_listed_as_pending_and_then_connected() {
+async fn reader_is_listed_late_as_pending_and_then_connected() {
     let lab = Lab::new();
     lab.create_global(RESTORING, AWAY, "gdb2-cluster").await;
     lab.wait_s(120);
     lab.join_home(RESTORING, "gdb1-cluster-restored").await;
+    assert_eq!(lab.global(RESTORING).await.global_cluster_members().len(), 1);
+    lab.wait_s(20);
     let reader = |global: aws_sdk_rds::types::GlobalCluster| {
         let members = global.global_cluster_members();
         assert_eq!(members[0].readers(), [arn(HOME, "gdb1-cluster-restored")]);

@@ -16,6 +16,13 @@ async fn switch_over(lab: &Lab, target: &str) -> Option<String> {
     refusal(switch.target_db_cluster_identifier(target).send().await)
 }
 
+/// The way back, called where the writer is now.
+async fn switch_back(lab: &Lab) -> Option<String> {
+    let rds = lab.rds(HOME);
+    let switch = rds.switchover_global_cluster().global_cluster_identifier(RESTORING);
+    refusal(switch.target_db_cluster_identifier(arn(AWAY, "gdb2-cluster")).send().await)
+}
+
 #[tokio::test]
 async fn switchover_moves_the_writer_and_loses_nothing() {
     let lab = Lab::new();
@@ -63,11 +70,11 @@ async fn switchover_right_after_another_one_is_refused_for_a_while() {
     switch_over(&lab, &arn(HOME, "gdb1-cluster-restored")).await;
     lab.wait_s(180);
 
-    let back = switch_over(&lab, &arn(AWAY, "gdb2-cluster")).await;
+    let back = switch_back(&lab).await;
     assert_refused(back, "InvalidDBClusterStateFault", "replication setup is still in progress");
 
     lab.wait_s(400);
-    assert_eq!(switch_over(&lab, &arn(AWAY, "gdb2-cluster")).await, None);
+    assert_eq!(switch_back(&lab).await, None);
 }
 
 #[tokio::test]
@@ -77,10 +84,17 @@ async fn switchover_to_what_is_no_reader_is_refused() {
 
     let unknown = switch_over(&lab, &arn(HOME, "none")).await;
     assert_refused(unknown, "DBClusterNotFoundFault", "doesn't exist");
-    let current = switch_over(&lab, &arn(AWAY, "gdb2-cluster")).await;
-    assert_refused(current, "InvalidGlobalClusterStateFault", "already the writer");
-    let stranger = switch_over(&lab, &arn(HOME, "gdb1-cluster")).await;
-    assert_refused(stranger, "InvalidDBClusterStateFault", "is not found");
+    for (of_the_cluster, code) in
+        [(true, "InvalidDBClusterStateFault"), (false, "InvalidGlobalClusterStateFault")]
+    {
+        lab.sandbox.change_world(|world| {
+            world.behaviour.unsuitable_target_is_cluster_state = of_the_cluster;
+        });
+        let current = switch_over(&lab, &arn(AWAY, "gdb2-cluster")).await;
+        assert_refused(current, code, "already the writer");
+        let stranger = switch_over(&lab, &arn(HOME, "gdb1-cluster")).await;
+        assert_refused(stranger, code, "is not found");
+    }
 }
 
 #[tokio::test]

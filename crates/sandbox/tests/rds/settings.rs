@@ -48,7 +48,7 @@ async fn joined_cluster_drops_insights_and_monitoring_until_they_are_set_again()
     let modify = rds.modify_db_cluster().db_cluster_identifier("restored");
     let modify = modify.enable_performance_insights(true).monitoring_interval(60);
     modify.monitoring_role_arn(role).apply_immediately(true).send().await.unwrap();
-    assert_eq!(lab.status(HOME, "restored").await, "modifying");
+    assert_eq!(lab.status(HOME, "restored").await, "configuring-enhanced-monitoring");
     lab.wait_s(60);
     let cluster = lab.cluster(HOME, "restored").await;
     assert_eq!(cluster.status(), Some("available"));
