@@ -12,7 +12,7 @@ use crate::plan::{Decision, EndpointBefore, Expectations, Phase, PhasePlan, Phas
 use crate::refusal::Refusal;
 use crate::request::{PointsTo, Request, Side};
 use crate::seen::Seen;
-use crate::settings::Captured;
+use crate::settings::{Captured, ClusterSettings};
 use crate::task::{
     ClusterRef, DnsRecord, EndpointKind, Fence, Finish, InstancePlan, NetworkTargets, Promote,
     Protection, Rebuild, Retire,
@@ -132,12 +132,15 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// Without write forwarding: what clients write through home's reader would reach away from
+    /// behind the fence, and could be committed there after replication was proven.
     fn rebuild_home(&self) -> Rebuild {
+        let settings = &self.captured_home.cluster;
         Rebuild {
             global_cluster_id: self.request.global_clusters.restoring.clone(),
             source: self.away.clone(),
             target: self.home_restored.clone(),
-            cluster: self.captured_home.cluster.clone(),
+            cluster: ClusterSettings { global_write_forwarding: false, ..settings.clone() },
             instances: self.instances_home.clone(),
         }
     }
@@ -320,6 +323,12 @@ impl<'a> Draft<'a> {
     /// What the operator should know although it stops nothing.
     fn remarks(&self) -> Vec<String> {
         let mut out = Vec::new();
+        if self.captured_home.cluster.global_write_forwarding {
+            out.push(format!(
+                "{} forwarded writes; {} will not, because it is to be the writer",
+                self.home.cluster_id, self.home_restored.cluster_id
+            ));
+        }
         let sides = [
             (&self.seen.home, &self.home, &self.captured_home, &self.instances_home),
             (&self.seen.away, &self.away, &self.captured_away, &self.instances_away),

@@ -283,6 +283,19 @@ fn smaller_cluster_than_before_is_remarked_on() {
 }
 
 #[test]
+fn home_is_rebuilt_without_a_way_around_the_fence() {
+    let mut seen = world(&[("c1", "i1")], &[("c2", "i2")], Vec::new());
+    seen.home.clusters[0].settings.global_write_forwarding = true;
+    seen.away.clusters[0].settings.global_write_forwarding = true;
+
+    let plan = decide(&request(), &seen).expect("a plan");
+
+    assert!(!plan.rebuild_home.cluster.global_write_forwarding);
+    assert!(plan.rebuild_away.cluster.global_write_forwarding);
+    assert!(plan.reasons.iter().any(|r| r.contains("forwarded writes")), "{:?}", plan.reasons);
+}
+
+#[test]
 fn missing_parameter_group_is_named() {
     let mut seen = world(&[("c1", "i1")], &[("c2", "i2")], Vec::new());
     seen.home.clusters[0].settings.parameter_group = Some("gone".to_owned());
