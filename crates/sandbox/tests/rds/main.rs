@@ -1,10 +1,15 @@
 //! RDS through the unchanged AWS SDK: one test per rule, named after what the rule says.
 
 mod cluster;
+mod deletion;
+mod events;
 mod failback;
 mod faults;
 mod global_cluster;
 mod instance;
+mod joining;
+mod listing;
 mod moves;
 mod settings;
+mod statuses;
 mod support;
