@@ -57,6 +57,33 @@ async fn every_replacement_of_an_association_issues_a_new_id_and_kills_the_old_o
 }
 
 #[tokio::test]
+async fn acl_that_is_in_place_is_associated_anew_or_not_as_chosen() {
+    for anew in [true, false] {
+        let lab = Lab::new(world());
+        lab.sandbox.change_world(|world| world.behaviour.same_acl_is_associated_anew = anew);
+        let ec2 = sdk!(aws_sdk_ec2, lab, HOME);
+        let (first, _) = association(&ec2, HOME_SUBNETS[0]).await;
+
+        let second = replace(&ec2, &first, HOME_DEFAULT).await.unwrap();
+
+        assert_eq!(second != first, anew);
+        assert_eq!(association(&ec2, HOME_SUBNETS[0]).await.0, second);
+    }
+}
+
+#[tokio::test]
+async fn subnet_without_an_association_of_its_own_has_the_default_acl() {
+    let lab = Lab::new(world());
+    let ec2 = sdk!(aws_sdk_ec2, lab, HOME);
+
+    for subnet in HOME_SUBNETS {
+        let found = acls(&ec2, "association.subnet-id", subnet).await;
+        let [acl] = found.as_slice() else { panic!("{subnet} has {} ACLs", found.len()) };
+        assert_eq!((acl.network_acl_id(), acl.is_default()), (Some(HOME_DEFAULT), Some(true)));
+    }
+}
+
+#[tokio::test]
 async fn acl_that_cannot_be_associated_is_refused_and_leaves_the_association() {
     let lab = Lab::new(world());
     let ec2 = sdk!(aws_sdk_ec2, lab, HOME);

@@ -80,6 +80,63 @@ fn fence_cuts_a_connection_that_works_and_the_time_without_writes_is_measured() 
 }
 
 #[test]
+fn cluster_behind_a_closed_security_group_is_writable_while_a_session_lives() {
+    let lab = Lab::new(world_with(vec![client("orders")]));
+    lab.wait_s(60);
+    let writable = || lab.sandbox.with_world(failback_sandbox::World::writable_clusters).len();
+
+    lab.sandbox.change_world(|world| world.network.set_ingress(AWAY, AWAY_GROUP, vec![]));
+    assert_eq!(writable(), 1, "the session goes on");
+    promote_home(&lab);
+    assert_eq!(lab.sandbox.measured().moments_with_two_writable_clusters.len(), 1);
+
+    lab.fence(AWAY, AWAY_SUBNETS, AWAY_FENCE);
+    assert_eq!(writable(), 1, "home's");
+    let measured = lab.sandbox.measured();
+    assert!(measured.moments_with_two_writable_clusters[0].to_ms.is_some(), "{measured:?}");
+}
+
+#[test]
+fn reader_that_is_deleted_answers_an_established_session_for_three_minutes() {
+    for (grace_s, goes_on) in [(180.0, true), (0.0, false)] {
+        let lab = Lab::new(world_with(vec![json!({
+            "name": "reports",
+            "location": { "region": HOME, "vpc": "vpc-0000000000000e000", "ip": "10.1.20.6" },
+            "reads_from": "{reader:us-east-1/gdb1}",
+        })]));
+        lab.sandbox.change_world(|world| {
+            world.behaviour.timings.jitter = 0.0;
+            world.behaviour.timings.reader_grace_s = grace_s;
+        });
+        lab.wait_s(60);
+        let before = report(&lab).acknowledged;
+        assert!(before > 50, "{before}");
+
+        delete_home_instance(&lab);
+        lab.wait_s(100);
+        assert_eq!(report(&lab).acknowledged > before + 90, goes_on);
+
+        lab.wait_s(100);
+        let after = report(&lab).acknowledged;
+        lab.wait_s(30);
+        assert_eq!(report(&lab).acknowledged, after, "nothing answers any more");
+    }
+}
+
+/// Deletes the one instance of home's cluster through the API.
+fn delete_home_instance(lab: &Lab) {
+    let id = lab
+        .sandbox
+        .with_world(|world| world.rds.regions[HOME].instances.keys().next().unwrap().clone());
+    let scope = format!("Credential=AKIDSANDBOX/20260101/{HOME}/rds/aws4_request, x");
+    let headers = [("authorization".to_owned(), format!("AWS4-HMAC-SHA256 {scope}"))];
+    let body = format!("Action=DeleteDBInstance&DBInstanceIdentifier={id}");
+    let outcome = lab.sandbox.handle("POST", "/", headers, body.into_bytes());
+    let failback_sandbox::Outcome::Answered(response) = outcome else { panic!("no answer") };
+    assert_eq!(response.status, 200, "{}", String::from_utf8_lossy(&response.body));
+}
+
+#[test]
 fn closed_security_group_lets_an_established_connection_go_on_writing() {
     let lab = Lab::new(world_with(vec![client("early"), client("late")]));
     lab.wait_s(60);
