@@ -1,5 +1,6 @@
 //! RDS: clusters, instances, snapshots and global clusters, with statuses that take time.
 
+mod backup;
 pub mod build;
 mod cluster_api;
 mod cluster_delete;
@@ -167,7 +168,8 @@ impl Rds {
             cluster_id: cluster.id.clone(),
             kind,
         };
-        for cluster in self.clusters() {
+        // Clients ask all the time, and a host name is not made for nothing.
+        for cluster in self.clusters().filter(|cluster| host.starts_with(&cluster.id)) {
             for kind in [EndpointKind::Writer, EndpointKind::Reader] {
                 if cluster.host(kind, &self.account) == host {
                     return Some(target(cluster, kind));

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::event::{RdsEvent, schedule_daily_backup};
+use super::backup::schedule_daily_backup;
+use super::event::RdsEvent;
 use super::{
     Cluster, CustomEndpoint, GlobalCluster, Instance, Member, Membership, ParameterGroup, Rds,
     RdsRegion, Snapshot, SubnetGroup,

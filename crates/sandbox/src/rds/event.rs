@@ -1,17 +1,15 @@
 //! What happens to clusters and global clusters after a call has been answered.
 
+use super::backup::{back_up, back_up_soon, schedule_daily_backup};
 use super::{Cluster, GlobalCluster, Instance, Membership, global_move};
 use crate::rows::NewStream;
 use crate::world::{Event, Pace, World};
 
 /// How often something that waits for something else looks again.
 const LOOK_AGAIN_MS: i64 = 5_000;
-const DAY_MS: i64 = 24 * 3_600_000;
 /// A status that no documentation lists, and for how many seconds it is shown.
 const UNKNOWN_STATUS: &str = "warming-up";
 const UNKNOWN_S: f64 = 30.0;
-/// How many seconds after a cluster became available it may begin to back up.
-const SOON_S: f64 = 5.0;
 
 /// A step of RDS. Things are named by resource id, so that a step never meets a thing that was made
 /// later under the same name.
@@ -161,7 +159,7 @@ impl World {
         }
     }
 
-    fn cluster_named(&mut self, resource_id: &str) -> Option<&mut Cluster> {
+    pub(crate) fn cluster_named(&mut self, resource_id: &str) -> Option<&mut Cluster> {
         let regions = self.rds.regions.values_mut();
         regions.flat_map(|r| r.clusters.values_mut()).find(|c| c.resource_id == resource_id)
     }
@@ -243,13 +241,6 @@ fn cluster_left(world: &mut World, resource_id: &str, from: &str, to: String) {
     cluster.status = to;
     if from != "backing-up" {
         back_up_soon(world, resource_id);
-    }
-}
-
-/// Some clusters back up at once whenever they become available.
-fn back_up_soon(world: &mut World, resource_id: &str) {
-    if world.behaviour.backs_up_when_available {
-        world.after(SOON_S, RdsEvent::Backup { resource_id: resource_id.to_owned() });
     }
 }
 
@@ -461,38 +452,4 @@ fn member_unlisted(world: &mut World, global: &str, arn: &str) {
         cluster.shown_global = None;
         cluster.guarded_until_ms = now_ms + guarded_ms;
     }
-}
-
-/// Lets a cluster back up at the next beginning of its backup window.
-pub(crate) fn schedule_daily_backup(world: &mut World, event: RdsEvent) {
-    let RdsEvent::DailyBackup { resource_id } = &event else { return };
-    let Some(cluster) = world.cluster_named(resource_id) else { return };
-    let Some(begins_ms) = window_begins_ms(&cluster.settings.backup_window) else { return };
-    let today_ms = world.now_ms - world.now_ms.rem_euclid(DAY_MS) + begins_ms;
-    let at_ms = if today_ms > world.now_ms { today_ms } else { today_ms + DAY_MS };
-    world.schedule_at(at_ms, Event::Rds(event));
-}
-
-fn back_up(world: &mut World, resource_id: &str) {
-    let Some(cluster) = world.cluster_named(resource_id) else { return };
-    if cluster.status != "available" {
-        return;
-    }
-    cluster.status = "backing-up".to_owned();
-    let event = RdsEvent::ClusterStatus {
-        resource_id: resource_id.to_owned(),
-        from: "backing-up".to_owned(),
-        to: "available".to_owned(),
-    };
-    let seconds = world.behaviour.timings.backup_s;
-    world.after(seconds, event);
-}
-
-/// `07:10-07:40` begins 25 800 000 ms after midnight.
-fn window_begins_ms(window: &str) -> Option<i64> {
-    let (hour, minute) = window.split('-').next()?.split_once(':')?;
-    let (hour, minute) = (hour.parse::<i64>().ok()?, minute.parse::<i64>().ok()?);
-    // Another day's moment would be due again as soon as it has been.
-    let of_a_day = (0..24).contains(&hour) && (0..60).contains(&minute);
-    of_a_day.then_some((hour * 60 + minute) * 60_000)
 }
