@@ -20,7 +20,9 @@ use std::time::Duration;
 
 use failback_sandbox::{Sandbox, SpecError, WorldSpec};
 use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
 use tokio::task::LocalSet;
 
 pub use self::listen::Limits;
@@ -31,6 +33,9 @@ use crate::rehearse::BAD_USAGE;
 
 /// How often ended executions are counted and the oldest forgotten.
 const TIDY_EVERY: Duration = Duration::from_secs(1);
+
+/// Stack of the thread that serves: expressions nest, and each level of an evaluation takes its part.
+const STACK_BYTES: usize = 64 * 1024 * 1024;
 
 /// What `failback serve` is told.
 #[derive(Debug, clap::Args)]
@@ -93,32 +98,61 @@ fn serve(arguments: &Serve) -> Result<(), String> {
         epoch_ms: arguments.epoch_ms,
         limits: Limits::default(),
     };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|e| format!("the runtime cannot be built: {e}"))?;
-    LocalSet::new().block_on(&runtime, until_told(&options))
+    runtime()?.block_on(until_told(options))
 }
 
-async fn until_told(options: &Options) -> Result<(), String> {
+fn runtime() -> Result<Runtime, String> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| format!("the runtime cannot be built: {e}"))
+}
+
+/// Listens for signals here and serves in another thread, so that a machine whose expression never
+/// ends cannot keep the command from ending.
+async fn until_told(options: Options) -> Result<(), String> {
     let cannot = |e: std::io::Error| format!("signals cannot be handled: {e}");
     let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(cannot)?;
-    let server = Server::bind(options).await.map_err(|e| e.to_string())?;
-    println!(
-        "failback serves http://{} at speed {} from {}",
-        server.address(),
-        options.speed,
-        shown(options.epoch_ms)
-    );
+    let (speed, epoch_ms) = (options.speed, options.epoch_ms);
+    let (ready, is_ready) = oneshot::channel();
+    let thread = std::thread::Builder::new().name("serve".to_owned()).stack_size(STACK_BYTES);
+    let (alive, gone) = oneshot::channel::<Infallible>();
+    let serve = move || {
+        serve_here(&options, ready);
+        drop(alive);
+    };
+    thread.spawn(serve).map_err(|e| e.to_string())?;
+    let address = is_ready.await.map_err(|_| "the server has panicked".to_owned())??;
+    println!("failback serves http://{address} at speed {speed} from {}", shown(epoch_ms));
     // Whoever waits for this line reads it through a pipe.
     std::io::stdout().flush().map_err(|e| e.to_string())?;
     tokio::select! {
-        never = server.run() => match never {},
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
+        _ = gone => return Err("the server has panicked".to_owned()),
     }
     Ok(())
+}
+
+/// Serves on this thread for ever, once it has said where.
+fn serve_here(options: &Options, ready: oneshot::Sender<Result<SocketAddr, String>>) {
+    let runtime = match runtime() {
+        Ok(runtime) => runtime,
+        // Whoever waited for an answer is told why there is none; there is nobody else to tell.
+        Err(problem) => return drop(ready.send(Err(problem))),
+    };
+    LocalSet::new().block_on(&runtime, async {
+        match Server::bind(options).await {
+            Ok(server) => {
+                let waited = ready.send(Ok(server.address()));
+                if waited.is_ok() {
+                    match server.run().await {}
+                }
+            }
+            Err(problem) => drop(ready.send(Err(problem.to_string()))),
+        }
+    });
 }
 
 /// What to serve, and where.

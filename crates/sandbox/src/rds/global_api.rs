@@ -61,11 +61,13 @@ fn create_from(world: &mut World, region: &str, params: &Params, id: &str, sourc
     let source = find_source(&world.rds, region, source)?.clone();
     refuse_existing(&world.rds, id)?;
     check_source(&source)?;
+    let protected = params.bool("DeletionProtection")?.unwrap_or(false);
+    let tags = tags(params)?;
 
     let resource_id = world.rds.new_resource_id("cluster").to_ascii_lowercase();
     let mut global = GlobalCluster::of(&source, id, resource_id.clone(), &world.rds.account);
-    global.deletion_protection = params.bool("DeletionProtection")?.unwrap_or(false);
-    global.tags = tags(params)?;
+    global.deletion_protection = protected;
+    global.tags = tags;
     let answer = answer(world, &global);
     world.rds.globals.insert(id.to_owned(), global);
     if let Some(cluster) = world.rds.cluster_mut(&source.region, &source.id) {
@@ -89,6 +91,9 @@ fn create_empty(world: &mut World, params: &Params, id: &str) -> Answer {
     };
     refuse_existing(&world.rds, id)?;
     let engine = engine.to_owned();
+    let encrypted = params.bool("StorageEncrypted")?.unwrap_or(false);
+    let protected = params.bool("DeletionProtection")?.unwrap_or(false);
+    let tags = tags(params)?;
     let resource_id = world.rds.new_resource_id("cluster").to_ascii_lowercase();
     let global = GlobalCluster {
         id: id.to_owned(),
@@ -98,9 +103,9 @@ fn create_empty(world: &mut World, params: &Params, id: &str) -> Answer {
         engine_version: params.get("EngineVersion").unwrap_or_default().to_owned(),
         engine,
         database_name: params.get("DatabaseName").map(str::to_owned),
-        storage_encrypted: params.bool("StorageEncrypted")?.unwrap_or(false),
-        deletion_protection: params.bool("DeletionProtection")?.unwrap_or(false),
-        tags: tags(params)?,
+        storage_encrypted: encrypted,
+        deletion_protection: protected,
+        tags,
         members: Vec::new(),
         operation: None,
         not_empty_until_ms: 0,
@@ -213,23 +218,25 @@ pub(super) fn modify(world: &mut World, params: &Params) -> Answer {
         let message = format!("Global cluster {id} only supports Major Version Upgrades");
         return Err(invalid_value(message));
     }
+    let renamed = params.has("NewGlobalClusterIdentifier");
+    let new_id = renamed.then(|| identifier(params, "NewGlobalClusterIdentifier", 63));
+    let new_id = new_id.transpose()?.filter(|new_id| *new_id != id);
+    if let Some(new_id) = &new_id {
+        refuse_existing(&world.rds, new_id)?;
+    }
     if let Some(protected) = params.bool("DeletionProtection")?
         && let Some(global) = world.global_named(&resource_id)
     {
         global.deletion_protection = protected;
     }
-    if params.has("NewGlobalClusterIdentifier") {
-        rename(world, &id, identifier(params, "NewGlobalClusterIdentifier", 63)?)?;
+    if let Some(new_id) = new_id {
+        rename(world, &id, new_id)?;
     }
     let global = world.global_named(&resource_id).cloned().ok_or_else(|| not_found(&id))?;
     Ok(Some(answer(world, &global)))
 }
 
 fn rename(world: &mut World, id: &str, new_id: String) -> Result<(), AwsError> {
-    if new_id == id {
-        return Ok(());
-    }
-    refuse_existing(&world.rds, &new_id)?;
     let mut global = world.rds.globals.remove(id).ok_or_else(|| not_found(id))?;
     global.arn = format!("arn:aws:rds::{}:global-cluster:{new_id}", world.account);
     global.id.clone_from(&new_id);
