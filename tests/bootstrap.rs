@@ -116,11 +116,9 @@ fn aws(world: &WorldSpec) -> SocketAddr {
     let sandbox = Sandbox::new(world, 7, now_ms).expect("the world can be built");
     serve(move |Request { method, target, headers, body }| {
         match sandbox.handle(&method, &target, headers, body) {
-            Outcome::Answered(answer) => Response {
-                status: answer.status,
-                headers: answer.headers,
-                body: answer.body.into(),
-            },
+            Outcome::Answered(answer) => {
+                Response { status: answer.status, headers: answer.headers, body: answer.body }
+            }
             Outcome::ConnectionBroken => panic!("no fault is armed"),
         }
     })

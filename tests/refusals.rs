@@ -32,12 +32,12 @@ impl Refused {
     }
 
     /// The input is at fault.
-    fn as_invalid(self, words: &[&str]) {
+    fn for_the_input(self, words: &[&str]) {
         self.names("InvalidRequest", words);
     }
 
     /// The topology is at fault.
-    fn as_unsafe(self, words: &[&str]) {
+    fn for_the_topology(self, words: &[&str]) {
         self.names("PlanRefused", words);
     }
 }
@@ -95,20 +95,20 @@ async fn unchanged_workshop_is_planned() {
 
 #[tokio::test(start_paused = true)]
 async fn unknown_field_is_refused_wherever_it_is() {
-    refused_input(|i| i["dryrun"] = json!(true)).await.as_invalid(&["`dryrun`"]);
+    refused_input(|i| i["dryrun"] = json!(true)).await.for_the_input(&["`dryrun`"]);
     refused_input(|i| i["home"]["network"]["fence"] = json!("acl-1"))
         .await
-        .as_invalid(&["`home.network.fence`"]);
+        .for_the_input(&["`home.network.fence`"]);
     refused_input(|i| i["endpoints"]["dns"][1]["type"] = json!("CNAME"))
         .await
-        .as_invalid(&["`endpoints.dns[1].type`"]);
+        .for_the_input(&["`endpoints.dns[1].type`"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn home_and_away_in_one_region_are_refused() {
     refused_input(|i| i["away"]["region"] = json!(HOME))
         .await
-        .as_invalid(&["`away.region`", "us-east-1"]);
+        .for_the_input(&["`away.region`", "us-east-1"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -121,7 +121,7 @@ async fn environment_request_that_is_not_json_is_refused() {
     let payload = json!({ "request": given.input });
     let error = failback::call("plan_failback", &aws, payload).await.expect_err("it is no JSON");
 
-    Refused { name: error.name(), message: error.message() }.as_invalid(&["`FAILBACK_REQUEST`"]);
+    Refused { name: error.name(), message: error.message() }.for_the_input(&["`FAILBACK_REQUEST`"]);
     assert_eq!(drill.sandbox.calls(), []);
 }
 
@@ -129,7 +129,7 @@ async fn environment_request_that_is_not_json_is_refused() {
 async fn cluster_id_that_is_in_use_is_refused_in_every_region() {
     let id = "gdb1-cluster-restored";
     for region in [HOME, AWAY] {
-        refused(|given| given.add_cluster(region, id)).await.as_unsafe(&[
+        refused(|given| given.add_cluster(region, id)).await.for_the_topology(&[
             "`home.restored_cluster_id`",
             id,
             region,
@@ -137,7 +137,7 @@ async fn cluster_id_that_is_in_use_is_refused_in_every_region() {
     }
     let id = "gdb2-cluster-restored";
     for region in [HOME, AWAY] {
-        refused(|given| given.add_cluster(region, id)).await.as_unsafe(&[
+        refused(|given| given.add_cluster(region, id)).await.for_the_topology(&[
             "`away.restored_cluster_id`",
             id,
             region,
@@ -157,7 +157,7 @@ async fn reader_of_another_writer_is_not_taken_for_the_rebuilt_home() {
         });
     })
     .await
-    .as_unsafe(&["`home.restored_cluster_id`", id, HOME]);
+    .for_the_topology(&["`home.restored_cluster_id`", id, HOME]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -168,7 +168,7 @@ async fn cluster_id_of_a_member_in_a_third_region_is_refused() {
         add_global(given, "orders", &[(THIRD, id, true)]);
     })
     .await
-    .as_unsafe(&["`home.restored_cluster_id`", id, THIRD]);
+    .for_the_topology(&["`home.restored_cluster_id`", id, THIRD]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -183,7 +183,7 @@ async fn instance_id_that_is_in_use_is_refused() {
             orders.instances[0].id = id.to_owned();
         })
         .await
-        .as_unsafe(&[field, id, region, "orders"]);
+        .for_the_topology(&[field, id, region, "orders"]);
     }
 }
 
@@ -198,7 +198,7 @@ async fn global_cluster_id_that_is_in_use_is_refused() {
             add_global(given, id, &[(HOME, "orders", true)]);
         })
         .await
-        .as_unsafe(&[field, id]);
+        .for_the_topology(&[field, id]);
     }
 }
 
@@ -211,12 +211,12 @@ async fn final_snapshot_id_that_is_taken_is_refused_given_or_derived() {
             add_snapshot(given, region, "taken");
         })
         .await
-        .as_unsafe(&[&words[0], &words[1], "`taken`"]);
+        .for_the_topology(&[&words[0], &words[1], "`taken`"]);
 
         let derived = derived_snapshot_id(field).await;
         refused(|given| add_snapshot(given, region, &derived))
             .await
-            .as_unsafe(&[&words[0], &words[1], &derived]);
+            .for_the_topology(&[&words[0], &words[1], &derived]);
     }
 }
 
@@ -234,13 +234,13 @@ async fn missing_groups_are_refused_at_home_and_away() {
     for (region, cluster) in [(HOME, "gdb1-cluster"), (AWAY, "gdb2-cluster")] {
         refused_cluster(region, cluster, |c| c.settings.subnet_group = "gone".to_owned())
             .await
-            .as_unsafe(&["DB subnet group `gone`", region, cluster]);
+            .for_the_topology(&["DB subnet group `gone`", region, cluster]);
         refused_cluster(region, cluster, |c| c.settings.parameter_group = "gone".to_owned())
             .await
-            .as_unsafe(&["DB cluster parameter group `gone`", region, cluster]);
+            .for_the_topology(&["DB cluster parameter group `gone`", region, cluster]);
         refused_cluster(region, cluster, |c| c.settings.security_groups.push("sg-9".to_owned()))
             .await
-            .as_unsafe(&["security group `sg-9`", region, cluster]);
+            .for_the_topology(&["security group `sg-9`", region, cluster]);
         refused(|given| {
             given.accident(move |world| {
                 let here = world.rds.regions.get_mut(region).expect("the Region");
@@ -248,13 +248,13 @@ async fn missing_groups_are_refused_at_home_and_away() {
             });
         })
         .await
-        .as_unsafe(&["DB parameter group `gdb", region, cluster]);
+        .for_the_topology(&["DB parameter group `gdb", region, cluster]);
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn home_that_is_a_live_writer_is_refused() {
-    refused(|given| given.add_former_member(AWAY, "gdb2-cluster")).await.as_unsafe(&[
+    refused(|given| given.add_former_member(AWAY, "gdb2-cluster")).await.for_the_topology(&[
         "`gdb1-cluster`",
         HOME,
         "live global cluster `reinvent-dat348-gdb`",
@@ -268,12 +268,12 @@ async fn former_global_cluster_with_a_member_in_a_third_region_is_refused() {
         given.add_former_member(THIRD, "gdb3-cluster");
     })
     .await
-    .as_unsafe(&["`reinvent-dat348-gdb`", "eu-west-1", "gdb3-cluster"]);
+    .for_the_topology(&["`reinvent-dat348-gdb`", "eu-west-1", "gdb3-cluster"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn away_that_does_not_exist_is_refused() {
-    refused_input(|i| i["away"]["cluster_id"] = json!("orders")).await.as_unsafe(&[
+    refused_input(|i| i["away"]["cluster_id"] = json!("orders")).await.for_the_topology(&[
         "`orders`",
         AWAY,
         "`away.cluster_id`",
@@ -285,13 +285,13 @@ async fn away_that_is_not_available_is_refused() {
     for status in ["modifying", "stopped"] {
         refused_cluster(AWAY, "gdb2-cluster", move |c| c.status = status.to_owned())
             .await
-            .as_unsafe(&["`gdb2-cluster`", AWAY, status]);
+            .for_the_topology(&["`gdb2-cluster`", AWAY, status]);
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn away_without_a_writer_instance_is_refused() {
-    refused(|given| given.cluster(AWAY).instances.clear()).await.as_unsafe(&[
+    refused(|given| given.cluster(AWAY).instances.clear()).await.for_the_topology(&[
         "`gdb2-cluster`",
         AWAY,
         "writer instance",
@@ -305,20 +305,20 @@ async fn away_that_is_not_the_writer_is_refused() {
         add_global(given, "orders", &[(HOME, "orders", true), (AWAY, "gdb2-cluster", false)]);
     })
     .await
-    .as_unsafe(&["`gdb2-cluster`", AWAY, "not a writer", ":cluster:orders"]);
+    .for_the_topology(&["`gdb2-cluster`", AWAY, "not a writer", ":cluster:orders"]);
 
     // Just detached, it is listed nowhere and still replicates.
     let source = "arn:aws:rds:us-east-1:123456789012:cluster:orders";
     refused_cluster(AWAY, "gdb2-cluster", move |c| c.membership = reader_of(source))
         .await
-        .as_unsafe(&["`gdb2-cluster`", AWAY, source]);
+        .for_the_topology(&["`gdb2-cluster`", AWAY, source]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn away_that_is_the_writer_of_another_global_cluster_is_refused() {
     refused(|given| add_global(given, "orders", &[(AWAY, "gdb2-cluster", true)]))
         .await
-        .as_unsafe(&["`gdb2-cluster`", "global cluster `orders`"]);
+        .for_the_topology(&["`gdb2-cluster`", "global cluster `orders`"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -328,14 +328,14 @@ async fn away_whose_password_rds_manages_is_refused() {
         given.cluster(AWAY).managed_secret_arn = Some(arn.to_owned());
     })
     .await
-    .as_unsafe(&["`gdb2-cluster`", AWAY, "`ManageMasterUserPassword`"]);
+    .for_the_topology(&["`gdb2-cluster`", AWAY, "`ManageMasterUserPassword`"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn away_with_backtrack_is_refused() {
     refused(|given| given.cluster(AWAY).settings.backtrack_window_s = Some(3600))
         .await
-        .as_unsafe(&["`gdb2-cluster`", "backtrack"]);
+        .for_the_topology(&["`gdb2-cluster`", "backtrack"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -355,7 +355,7 @@ async fn engines_that_cannot_join_are_refused() {
         home.clusters[0].instances[0].settings.parameter_group = "own-postgresql15".to_owned();
     })
     .await
-    .as_unsafe(&["`gdb1-cluster`", "aurora-postgresql", "aurora-mysql"]);
+    .for_the_topology(&["`gdb1-cluster`", "aurora-postgresql", "aurora-mysql"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -364,7 +364,7 @@ async fn parameter_groups_of_another_family_are_refused() {
         given.region(HOME).cluster_parameter_groups[1].family = "aurora-mysql5.7".to_owned();
     })
     .await
-    .as_unsafe(&[
+    .for_the_topology(&[
         "DB cluster parameter group `gdb1-cluster-mysql8`",
         HOME,
         "`aurora-mysql5.7`",
@@ -372,7 +372,7 @@ async fn parameter_groups_of_another_family_are_refused() {
     ]);
     refused(|given| given.region(AWAY).parameter_groups[1].family = "aurora-mysql5.7".to_owned())
         .await
-        .as_unsafe(&["DB parameter group `gdb2-node-mysql8`", AWAY, "`aurora-mysql5.7`"]);
+        .for_the_topology(&["DB parameter group `gdb2-node-mysql8`", AWAY, "`aurora-mysql5.7`"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -385,7 +385,7 @@ async fn protected_cluster_is_refused_unless_the_input_allows() {
             clusters[open].settings.deletion_protection = false;
         })
         .await
-        .as_unsafe(&[id, "`clear_deletion_protection`"]);
+        .for_the_topology(&[id, "`clear_deletion_protection`"]);
     }
 }
 
@@ -393,7 +393,7 @@ async fn protected_cluster_is_refused_unless_the_input_allows() {
 async fn protected_former_global_cluster_is_refused_even_if_the_input_allows() {
     refused(|given| given.world.global_clusters[0].deletion_protection = true)
         .await
-        .as_unsafe(&["global cluster `reinvent-dat348-gdb`"]);
+        .for_the_topology(&["global cluster `reinvent-dat348-gdb`"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -401,7 +401,7 @@ async fn fence_that_does_not_exist_is_refused() {
     for (side, region) in [("home", HOME), ("away", AWAY)] {
         refused_input(|i| i[side]["network"]["fence_acl_id"] = json!("acl-0123"))
             .await
-            .as_unsafe(&[&format!("{side}.network.fence_acl_id"), "`acl-0123`", region]);
+            .for_the_topology(&[&format!("{side}.network.fence_acl_id"), "`acl-0123`", region]);
     }
 }
 
@@ -421,7 +421,11 @@ async fn fence_that_lets_traffic_in_is_refused() {
             });
         })
         .await
-        .as_unsafe(&[&format!("{side}.network.fence_acl_id"), fence, "lets traffic in"]);
+        .for_the_topology(&[
+            &format!("{side}.network.fence_acl_id"),
+            fence,
+            "lets traffic in",
+        ]);
     }
 }
 
@@ -432,7 +436,7 @@ async fn fence_of_another_vpc_is_refused() {
         given.input["away"]["network"]["fence_acl_id"] = json!("acl-0other");
     })
     .await
-    .as_unsafe(&["away.network.fence_acl_id", "`acl-0other`", "vpc-0other"]);
+    .for_the_topology(&["away.network.fence_acl_id", "`acl-0other`", "vpc-0other"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -440,17 +444,15 @@ async fn names_that_cannot_be_moved_are_refused() {
     let dns = |given: &mut Given, field: &str, value: Value| {
         given.input["endpoints"]["dns"][0][field] = value;
     };
-    refused(|given| dns(given, "name", json!("absent.workshop.internal"))).await.as_unsafe(&[
-        "`endpoints.dns[0].name`",
-        "absent.workshop.internal",
-        "no record",
-    ]);
+    refused(|given| dns(given, "name", json!("absent.workshop.internal")))
+        .await
+        .for_the_topology(&["`endpoints.dns[0].name`", "absent.workshop.internal", "no record"]);
     refused(|given| dns(given, "name", json!("workshop.internal")))
         .await
-        .as_unsafe(&["`endpoints.dns[0].name`", "apex"]);
+        .for_the_topology(&["`endpoints.dns[0].name`", "apex"]);
     refused(|given| dns(given, "zone_id", json!("Z0UNKNOWN")))
         .await
-        .as_unsafe(&["`endpoints.dns[0].zone_id`", "Z0UNKNOWN"]);
+        .for_the_topology(&["`endpoints.dns[0].zone_id`", "Z0UNKNOWN"]);
     refused(|given| {
         let record = &mut given.world.hosted_zones[0].records[0];
         record.record_type = "A".to_owned();
@@ -458,19 +460,19 @@ async fn names_that_cannot_be_moved_are_refused() {
         given.world.clients.clear();
     })
     .await
-    .as_unsafe(&["`endpoints.dns[0].name`", "db-writer.workshop.internal", "type A"]);
+    .for_the_topology(&["`endpoints.dns[0].name`", "db-writer.workshop.internal", "type A"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn refusal_ends_the_whole_execution_before_anything_is_changed() {
-    let live_writer = |given: &mut Given| given.add_former_member(AWAY, "gdb2-cluster");
-    let fence_absent =
-        |given: &mut Given| given.input["away"]["network"]["fence_acl_id"] = json!("acl-0123");
-    let unknown_field = |given: &mut Given| given.input["dryrun"] = json!(true);
-    let unsafe_worlds: [(&dyn Fn(&mut Given), &str); 3] = [
-        (&live_writer, "live global cluster `reinvent-dat348-gdb`"),
-        (&fence_absent, "`acl-0123`"),
-        (&unknown_field, "`dryrun`"),
+    type Change = fn(&mut Given);
+    let unsafe_worlds: [(Change, &str); 3] = [
+        (
+            |given| given.add_former_member(AWAY, "gdb2-cluster"),
+            "live global cluster `reinvent-dat348-gdb`",
+        ),
+        (|given| given.input["away"]["network"]["fence_acl_id"] = json!("acl-0123"), "`acl-0123`"),
+        (|given| given.input["dryrun"] = json!(true), "`dryrun`"),
     ];
     for (change, reason) in unsafe_worlds {
         let mut given = Given::workshop();
