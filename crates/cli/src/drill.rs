@@ -98,12 +98,15 @@ pub struct Drill {
     request: Option<Request>,
 }
 
+/// Told of everything that happens in a run.
+pub type Observer = Box<dyn Fn(&News<'_>)>;
+
 /// What is noted while an execution runs.
 #[derive(Default)]
 struct Watch {
     phase_began_ms: BTreeMap<usize, i64>,
     tables: Vec<TableShown>,
-    observer: Option<Box<dyn Fn(&News<'_>)>>,
+    observer: Option<Observer>,
 }
 
 /// How an execution ended and what was noted meanwhile.
@@ -153,7 +156,7 @@ impl Drill {
     }
 
     /// Has the observer told what happens.
-    pub fn observe(&self, observer: Box<dyn Fn(&News<'_>)>) {
+    pub fn observe(&self, observer: Observer) {
         self.watch.borrow_mut().observer = Some(observer);
     }
 
@@ -219,7 +222,7 @@ impl Drill {
         let Some(request) = self.request.clone() else { return };
         let (watch, aws) = (self.watch.clone(), self.aws.clone());
         let request = Rc::new(request);
-        self.lambda.after_each(Box::new(move |invocation| {
+        self.lambda.after_each(Rc::new(move |invocation| {
             let (watch, aws, request) = (watch.clone(), aws.clone(), request.clone());
             Box::pin(async move {
                 let done = matches!(&invocation.answer, Ok(a) if a["state"] == "DONE");

@@ -35,7 +35,7 @@ pub struct Invocation {
 
 /// Called after every invocation, before its answer reaches the state.
 pub type AfterInvocation =
-    Box<dyn for<'a> Fn(&'a Invocation) -> std::pin::Pin<Box<dyn Future<Output = ()> + 'a>>>;
+    Rc<dyn for<'a> Fn(&'a Invocation) -> std::pin::Pin<Box<dyn Future<Output = ()> + 'a>>>;
 
 /// Invokes functions against a sandbox.
 pub struct Lambda {
@@ -72,11 +72,11 @@ impl Lambda {
     async fn invoke(&self, call: TaskCall) -> Result<Value, TaskError> {
         let function = function_name(call.arguments["FunctionName"].as_str().unwrap_or_default());
         // What anyone else called in between is not this function's.
-        let before = self.sandbox.calls().len();
+        let before = self.sandbox.calls_made();
         let began = std::time::Instant::now();
         let answer = failback::call(function, &self.aws, call.arguments["Payload"].clone()).await;
         self.time.add_since(began);
-        let calls = self.sandbox.calls().split_off(before);
+        let calls = self.sandbox.calls_after(before);
         let latency_ms = self.latency_ms(calls.len());
         let invocation = Invocation {
             machine: call.machine_name,
@@ -86,7 +86,8 @@ impl Lambda {
             answer: answer.as_ref().cloned().map_err(|e| e.name().to_owned()),
         };
         self.clock.sleep_ms(latency_ms).await;
-        if let Some(after) = &*self.after.borrow() {
+        let after = self.after.borrow().clone();
+        if let Some(after) = after {
             after(&invocation).await;
         }
         self.invocations.borrow_mut().push(invocation);

@@ -120,7 +120,9 @@ fn cluster_difference(seen: &Seen, wanted: &ClusterExpectation) -> Option<String
     if let Some(broken) = side.instances_of(&cluster.id).find(|i| !is_serving(i)) {
         return Some(format!("the instance {} of {name} is {}", broken.id, broken.status));
     }
-    if cluster.writer_instance().is_none() {
+    // A reader need not name the instance that would become its writer.
+    let must_write = !matches!(wanted.must_be, MustBe::GlobalReader { .. });
+    if must_write && cluster.writer_instance().is_none() {
         return Some(format!("{name} lists no writer instance"));
     }
     let membership = seen.membership(&cluster.arn);
