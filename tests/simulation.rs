@@ -3,7 +3,7 @@
 use failback_cli::drill::{Drill, Ended, Setup};
 use failback_cli::phases::TABLES;
 use failback_cli::report::{Report, invariants};
-use failback_sandbox::{Fault, Verb, WorldSpec};
+use failback_sandbox::{Fault, Verb};
 use failback_states::Status;
 use serde_json::{Value, json};
 
