@@ -139,7 +139,7 @@ impl Run {
         heartbeat_s: Option<u64>,
     ) -> Result<(), Failure> {
         let details = if resource.pattern == Pattern::Function {
-            Details::new().with("resource", resource.arn.as_str()).payload("input", arguments)
+            Details::new().with("resource", resource.arn.as_str()).with("input", arguments.text())
         } else {
             let region = self.execution.arn.split(':').nth(3).unwrap_or_default();
             Details::new().with("region", region).with("parameters", arguments.text())

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tokio::sync::Notify;
 
 use crate::clock::Clock;
@@ -17,8 +17,8 @@ use crate::executor::Executor;
 use crate::failure::Failure;
 use crate::functions::uuid_from;
 use crate::history::{Details, EventType, HistoryEvent};
-use crate::payload::{PAYLOAD_BYTES_MAX, Payload};
-use crate::run::Run;
+use crate::payload::Payload;
+use crate::run::{Run, Variables};
 use crate::task::{TaskError, TaskRunner, TokenError};
 
 /// The ARN of an execution.
@@ -215,7 +215,9 @@ impl Engine {
 
     /// The events of the execution `arn` so far; empty when there is no such execution.
     pub fn history(&self, arn: &str) -> Vec<HistoryEvent> {
-        self.parts().execution(arn).map(|e| e.events.borrow().clone()).unwrap_or_default()
+        let Some(execution) = self.parts().execution(arn) else { return Vec::new() };
+        let events = execution.events.borrow();
+        events.iter().map(|event| HistoryEvent::clone(event)).collect()
     }
 
     /// The state transitions that AWS would bill for the execution `arn`: every state entered
@@ -307,9 +309,8 @@ impl Parts {
             None => uuid_from(self.random(|random| random.random())),
         };
         let input = Payload::new(input);
-        let size = input.text().len();
-        if size > PAYLOAD_BYTES_MAX {
-            return Err(StartError::InvalidExecutionInput(size));
+        if let Some(bytes) = input.oversize() {
+            return Err(StartError::InvalidExecutionInput(bytes));
         }
         let arn = execution_arn(machine_arn, &name);
         if let Some(known) = self.execution(&arn) {
@@ -362,13 +363,11 @@ impl Parts {
         let id = execution.events.borrow().len() as u64 + 1;
         let timestamp_ms = self.clock.now_ms();
         let event = HistoryEvent { id, previous_event_id, timestamp_ms, event_type, details };
+        let event = Rc::new(event);
+        execution.events.borrow_mut().push(Rc::clone(&event));
         // An observer may subscribe another one: none of them is borrowed while they are called.
         let observers = self.observers.borrow().clone();
-        let for_observers = (!observers.is_empty()).then(|| event.clone());
-        execution.events.borrow_mut().push(event);
-        if let Some(event) = for_observers {
-            observers.iter().for_each(|observer| observer(&execution.arn, &event));
-        }
+        observers.iter().for_each(|observer| observer(&execution.arn, &event));
         id
     }
 
@@ -471,8 +470,8 @@ impl Parts {
     }
 
     /// The variables a value may use, for an execution that has assigned none.
-    pub(crate) fn no_variables() -> Rc<Map<String, Value>> {
-        Rc::new(Map::new())
+    pub(crate) fn no_variables() -> Rc<Variables> {
+        Rc::default()
     }
 }
 

@@ -1,13 +1,14 @@
 //! JSONata behind a small trait, so that the engine behind it can be exchanged.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
 use jlens_core::{Bindings, Expression, Options};
 use serde_json::{Map, Value};
 
 use crate::functions;
+use crate::parts::{Part, Parts, follow};
 use crate::reads;
 
 /// What a JSONata expression may see while it is evaluated.
@@ -15,12 +16,13 @@ use crate::reads;
 pub struct Scope<'a> {
     /// `$states.input`.
     pub input: &'a Value,
-    /// Makes `$states.context`, which few expressions read.
-    pub context: &'a dyn Fn() -> Value,
+    /// Makes `$states.context`, with or without the execution's input in it, which may be large
+    /// and is hardly ever read there.
+    pub context: &'a dyn Fn(bool) -> Value,
     /// `result` or `errorOutput` and its value, where `$states` has one.
     pub extra: Option<(&'a str, &'a Value)>,
     /// The variables assigned so far, by name without `$`.
-    pub variables: &'a Map<String, Value>,
+    pub variables: &'a dyn Fn(&str) -> Option<&'a Value>,
     /// What `$now()` and `$millis()` answer: the same throughout one evaluation.
     pub now_ms: i64,
 }
@@ -60,67 +62,99 @@ pub trait Evaluator {
 
 /// The evaluator in use: `jlens-core`.
 #[derive(Default)]
-pub struct Jlens {
-    compiled: RefCell<BTreeMap<String, Rc<Compiled>>>,
-}
+pub struct Jlens(());
 
 struct Compiled {
     expression: Expression,
     facts: Facts,
+    parts: Parts,
 }
+
+thread_local! {
+    /// Compiled once for all evaluators of a thread: many engines run the same definitions.
+    static COMPILED: RefCell<HashMap<String, Rc<Compiled>>> = RefCell::default();
+}
+
+/// How many expressions are remembered before all are forgotten: some fifty machines' worth.
+const COMPILED_MAX: usize = 10_000;
 
 /// A bound on one evaluation, so that an expression that never ends fails instead.
 const STEPS_MAX: u64 = 20_000_000;
 
 impl Jlens {
-    /// An evaluator that has compiled nothing yet.
+    /// An evaluator.
     pub fn new() -> Self {
         Self::default()
-    }
-
-    fn compiled(&self, source: &str) -> Result<Rc<Compiled>, String> {
-        if let Some(compiled) = self.compiled.borrow().get(source) {
-            return Ok(Rc::clone(compiled));
-        }
-        let compiled = Rc::new(Compiled::new(source)?);
-        self.compiled.borrow_mut().insert(source.to_owned(), Rc::clone(&compiled));
-        Ok(compiled)
     }
 }
 
 impl Compiled {
+    /// The compiled expression, by its source.
+    fn of(source: &str) -> Result<Rc<Self>, String> {
+        COMPILED.with_borrow_mut(|known| {
+            if let Some(compiled) = known.get(source) {
+                return Ok(Rc::clone(compiled));
+            }
+            let compiled = Rc::new(Self::new(source)?);
+            if known.len() >= COMPILED_MAX {
+                known.clear();
+            }
+            known.insert(source.to_owned(), Rc::clone(&compiled));
+            Ok(compiled)
+        })
+    }
+
     fn new(source: &str) -> Result<Self, String> {
         let expression = Expression::compile(source).map_err(|error| error.message())?;
         let facts = reads::facts(expression.ast());
-        Ok(Self { expression, facts })
+        let parts = Parts::new(&expression.ast().root);
+        Ok(Self { expression, facts, parts })
     }
 
-    /// Adds what the expression may read of its scope: values are copied, most are not read.
+    /// The value of an expression that only names one; `None` if it takes more than to look it up.
+    fn looked_up(&self, scope: Scope<'_>) -> Option<Value> {
+        let (variable, fields) = self.parts.path.as_deref()?.split_first()?;
+        if variable != "states" {
+            return follow((scope.variables)(variable)?, fields);
+        }
+        let (field, fields) = fields.split_first()?;
+        match (field.as_str(), scope.extra) {
+            ("input", _) => follow(scope.input, fields),
+            (name, Some((extra, value))) if name == extra => follow(value, fields),
+            _ => None,
+        }
+    }
+
+    /// Adds what the expression may read of its scope, and no more: values are copied.
     ///
     /// jlens itself can tell which parts of a value are read, but misses some: of
     /// `($n := $n + 1; $n)` it says that nothing is.
     fn bind(&self, mut bindings: Bindings, scope: Scope<'_>) -> Bindings {
         for name in &self.facts.names {
+            let part = self.parts.of.get(name).unwrap_or(&Part::Whole);
             if name == "states" {
-                bindings = bindings.var(name, self.states(scope));
-            } else if let Some(value) = scope.variables.get(name) {
-                bindings = bindings.var(name, value.clone());
+                bindings = bindings.var(name, self.states(part, scope));
+            } else if let Some(value) = (scope.variables)(name) {
+                bindings = bindings.var(name, part.copy(value));
             }
         }
         bindings
     }
 
-    fn states(&self, scope: Scope<'_>) -> Value {
+    fn states(&self, part: &Part, scope: Scope<'_>) -> Value {
         let mut states = Map::new();
-        let mut put = |name: &str, make: &dyn Fn() -> Value| {
+        let mut put = |name: &str, copy: &dyn Fn(&Part) -> Value| {
             if self.facts.reads_whole_states || self.facts.states_fields.contains(name) {
-                states.insert(name.to_owned(), make());
+                states.insert(name.to_owned(), copy(part.field(name).unwrap_or(&Part::Whole)));
             }
         };
-        put("input", &|| scope.input.clone());
-        put("context", scope.context);
+        put("input", &|part| part.copy(scope.input));
+        put("context", &|part| {
+            let execution = part.field("Execution");
+            (scope.context)(execution.is_some_and(|e| e.field("Input").is_some()))
+        });
         if let Some((name, value)) = scope.extra {
-            put(name, &|| value.clone());
+            put(name, &|part| part.copy(value));
         }
         states.into()
     }
@@ -138,7 +172,10 @@ impl Evaluator for Jlens {
         scope: Scope<'_>,
         seed: &mut dyn FnMut() -> u64,
     ) -> Result<Option<Value>, String> {
-        let compiled = self.compiled(source)?;
+        let compiled = Compiled::of(source)?;
+        if let Some(value) = compiled.looked_up(scope) {
+            return Ok(Some(value));
+        }
         let mut options = Options::new().now(scope.now_ms).max_steps(STEPS_MAX);
         let mut bindings = functions::pure();
         if compiled.facts.random {

@@ -1,6 +1,7 @@
 //! One execution: what is known about it from outside.
 
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -113,7 +114,7 @@ pub(crate) struct Execution {
     pub(crate) definition: Definition,
     pub(crate) input: Payload,
     pub(crate) started_ms: i64,
-    pub(crate) events: RefCell<Vec<HistoryEvent>>,
+    pub(crate) events: RefCell<Vec<Rc<HistoryEvent>>>,
     pub(crate) transitions: Cell<u64>,
     pub(crate) closed: RefCell<Option<Outcome>>,
     pub(crate) closing: Notify,

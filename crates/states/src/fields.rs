@@ -83,13 +83,13 @@ impl Run {
         if let Template::Literal(value) = template {
             return Ok(value.clone());
         }
-        let context = || self.context(visit, item);
+        let context = |with_input| self.context(visit, item, with_input);
         let variables = Rc::clone(&visit.line.variables.borrow());
         let scope = Scope {
             input: visit.input.value(),
             context: &context,
             extra,
-            variables: &variables,
+            variables: &|name| variables.get(name).map(Payload::value),
             now_ms: self.parts.clock.now_ms(),
         };
         template.fill(&|| place.to_owned(), &mut |source, place| {
@@ -128,12 +128,18 @@ impl Run {
     }
 
     /// The value of `$states.context`.
-    fn context(&self, visit: &Visit<'_>, item: Option<&(usize, Payload)>) -> Value {
+    fn context(
+        &self,
+        visit: &Visit<'_>,
+        item: Option<&(usize, Payload)>,
+        with_input: bool,
+    ) -> Value {
         let execution = &self.execution;
+        let input = with_input.then(|| execution.input.value().clone());
         let mut context = json!({
             "Execution": {
                 "Id": execution.arn,
-                "Input": execution.input.value(),
+                "Input": input,
                 "Name": execution.name,
                 "RoleArn": ROLE_ARN,
                 "StartTime": rfc3339(execution.started_ms),

@@ -1,8 +1,10 @@
 //! Execution history, event by event, in the shape that `GetExecutionHistory` answers.
 
+use std::cell::OnceCell;
+
 use serde::Serialize;
 use serde::ser::SerializeMap;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::clock::rfc3339;
 use crate::payload::Payload;
@@ -65,16 +67,46 @@ impl EventType {
         format!("{self:?}")
     }
 
+    /// Whether it says that a state was entered.
+    pub fn enters_a_state(self) -> bool {
+        use EventType as E;
+        matches!(
+            self,
+            E::ChoiceStateEntered
+                | E::FailStateEntered
+                | E::MapStateEntered
+                | E::ParallelStateEntered
+                | E::PassStateEntered
+                | E::SucceedStateEntered
+                | E::TaskStateEntered
+                | E::WaitStateEntered
+        )
+    }
+
+    /// Whether it says that a state was left.
+    pub fn exits_a_state(self) -> bool {
+        use EventType as E;
+        matches!(
+            self,
+            E::ChoiceStateExited
+                | E::MapStateExited
+                | E::ParallelStateExited
+                | E::PassStateExited
+                | E::SucceedStateExited
+                | E::TaskStateExited
+                | E::WaitStateExited
+        )
+    }
+
     /// The key under which AWS puts the details of an event of this type.
     fn details_key(self) -> String {
-        let name = self.name();
-        if name.ends_with("StateEntered") {
+        if self.enters_a_state() {
             return "stateEnteredEventDetails".to_owned();
         }
-        if name.ends_with("StateExited") {
+        if self.exits_a_state() {
             return "stateExitedEventDetails".to_owned();
         }
-        let mut key = name;
+        let mut key = self.name();
         key[..1].make_ascii_lowercase();
         key + "EventDetails"
     }
@@ -102,8 +134,7 @@ pub struct HistoryEvent {
 impl HistoryEvent {
     /// The state that was entered or exited, for events that say so.
     pub fn state_name(&self) -> Option<&str> {
-        let name = self.event_type.name();
-        let about_a_state = name.ends_with("StateEntered") || name.ends_with("StateExited");
+        let about_a_state = self.event_type.enters_a_state() || self.event_type.exits_a_state();
         about_a_state.then(|| self.details.get("name")?.as_str()).flatten()
     }
 
@@ -136,7 +167,43 @@ impl Serialize for HistoryEvent {
 ///
 /// A list, because every event has its own few and thousands are written a second.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Details(Vec<(&'static str, Value)>);
+pub struct Details(Vec<(&'static str, Detail)>);
+
+/// What is said: made of what was recorded when it is first asked for, because most is never.
+#[derive(Debug, Clone)]
+struct Detail {
+    recorded: Recorded,
+    said: OnceCell<Value>,
+}
+
+#[derive(Debug, Clone)]
+enum Recorded {
+    /// Said already.
+    Value,
+    /// A payload, of which the JSON text is said.
+    Payload(Payload),
+    /// Payloads by name, of each of which the JSON text is said.
+    Payloads(Vec<(String, Payload)>),
+}
+
+impl Detail {
+    fn value(&self) -> &Value {
+        self.said.get_or_init(|| match &self.recorded {
+            Recorded::Value => Value::Null,
+            Recorded::Payload(payload) => payload.text().into(),
+            Recorded::Payloads(payloads) => {
+                let texts = payloads.iter().map(|(name, p)| (name.clone(), p.text().into()));
+                texts.collect::<Map<_, _>>().into()
+            }
+        })
+    }
+}
+
+impl PartialEq for Detail {
+    fn eq(&self, other: &Self) -> bool {
+        self.value() == other.value()
+    }
+}
 
 /// Details that may be large, of which AWS says beside them whether they are whole.
 const PAYLOADS: [(&str, &str); 3] = [
@@ -148,12 +215,12 @@ const PAYLOADS: [(&str, &str); 3] = [
 impl Details {
     /// The detail `key`, if the event has it.
     pub fn get(&self, key: &str) -> Option<&Value> {
-        self.iter().find_map(|(name, value)| (name == key).then_some(value))
+        self.0.iter().find_map(|(name, detail)| (*name == key).then(|| detail.value()))
     }
 
     /// Every detail with its name.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Value)> {
-        self.0.iter().map(|(name, value)| (*name, value))
+        self.0.iter().map(|(name, detail)| (*name, detail.value()))
     }
 
     /// Whether there is nothing to say.
@@ -167,7 +234,8 @@ impl Details {
 
     /// A detail that is said as it is.
     pub(crate) fn with(mut self, key: &'static str, value: impl Into<Value>) -> Self {
-        self.0.push((key, value.into()));
+        let said = OnceCell::from(value.into());
+        self.0.push((key, Detail { recorded: Recorded::Value, said }));
         self
     }
 
@@ -181,7 +249,17 @@ impl Details {
 
     /// A payload, as JSON text.
     pub(crate) fn payload(self, key: &'static str, payload: &Payload) -> Self {
-        self.with(key, payload.text())
+        self.record(key, Recorded::Payload(payload.clone()))
+    }
+
+    /// Payloads by name, each as JSON text.
+    pub(crate) fn payloads(self, key: &'static str, payloads: &[(String, Payload)]) -> Self {
+        self.record(key, Recorded::Payloads(payloads.to_vec()))
+    }
+
+    fn record(mut self, key: &'static str, recorded: Recorded) -> Self {
+        self.0.push((key, Detail { recorded, said: OnceCell::new() }));
+        self
     }
 }
 

@@ -58,6 +58,7 @@ mod functions;
 mod history;
 mod lines;
 mod load;
+mod parts;
 mod payload;
 mod reads;
 mod run;

@@ -1,10 +1,10 @@
 //! The walk through the states of one execution.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use rand::Rng;
-use serde_json::{Map, Value};
 
 use crate::clock::parse_rfc3339;
 use crate::definition::{Kind, Machine, Retrier, State, Wait};
@@ -16,6 +16,9 @@ use crate::fields::{Assigned, Extra};
 use crate::history::{Details, EventType};
 use crate::payload::Payload;
 use crate::template::Template;
+
+/// The variables of a line, by name without `$`.
+pub(crate) type Variables = BTreeMap<String, Payload>;
 
 /// One execution, running.
 #[derive(Clone)]
@@ -29,7 +32,7 @@ pub(crate) struct Line {
     /// The event that led here.
     pub(crate) last: Cell<u64>,
     /// Assigned so far; an inner line starts with its outer line's and keeps its own to itself.
-    pub(crate) variables: RefCell<Rc<Map<String, Value>>>,
+    pub(crate) variables: RefCell<Rc<Variables>>,
     /// The item of the iteration this line belongs to.
     pub(crate) item: Option<(usize, Payload)>,
     /// What the history says if the line is cut off now.
@@ -37,7 +40,7 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    pub(crate) fn new(last: u64, variables: Rc<Map<String, Value>>) -> Self {
+    pub(crate) fn new(last: u64, variables: Rc<Variables>) -> Self {
         Self {
             last: last.into(),
             variables: variables.into(),
@@ -163,8 +166,7 @@ impl Run {
         line.abort_event.set(None);
         self.record_exit(&visit, &done)?;
         if !done.assigned.is_empty() {
-            let values = done.assigned.drain(..).map(|(name, value)| (name, value.into_value()));
-            Rc::make_mut(&mut line.variables.borrow_mut()).extend(values);
+            Rc::make_mut(&mut line.variables.borrow_mut()).extend(done.assigned.drain(..));
         }
         Ok(done)
     }
@@ -342,10 +344,7 @@ impl Run {
         let mut details =
             Details::new().with("name", visit.state.name.as_str()).payload("output", &done.output);
         if !done.assigned.is_empty() {
-            let texts: Map<String, Value> = (done.assigned.iter())
-                .map(|(name, value)| (name.clone(), value.text().into()))
-                .collect();
-            details = details.with("assignedVariables", texts);
+            details = details.payloads("assignedVariables", &done.assigned);
         }
         if let (_, Some(exited)) = boundary_events(&visit.state.kind) {
             self.record(visit.line, exited, details)?;

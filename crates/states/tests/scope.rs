@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 fn scope_values() -> (Value, Value, Value) {
     let list = json!([{ "id": 1, "name": "a", "at": [1, 2] }, { "id": 2, "name": "b", "at": [] }]);
     let input = json!({ "list": list, "one": { "two": { "three": [1, 2, 3] } }, "text": "x" });
-    let context = json!({ "Execution": { "Name": "monday", "RedriveCount": 0 } });
+    let context =
+        json!({ "Execution": { "Input": { "list": [1] }, "Name": "monday", "RedriveCount": 0 } });
     let variables = json!({
         "plan": { "limits": { "create_s": 60, "verify_s": 5 }, "records": list, "empty": [] },
         "n": 3, "key": "two", "nothing": null, "text": "x",
@@ -20,9 +21,15 @@ fn cut_and_whole(source: &str) -> [Result<Option<Value>, String>; 2] {
     let result = json!({ "Payload": { "state": "DONE", "detail": null }, "StatusCode": 200 });
     let scope = Scope {
         input: &input,
-        context: &|| context.clone(),
+        context: &|with_input| {
+            let mut context = context.clone();
+            if !with_input {
+                context["Execution"]["Input"] = Value::Null;
+            }
+            context
+        },
         extra: Some(("result", &result)),
-        variables: variables.as_object().expect("an object"),
+        variables: &|name| variables.get(name),
         now_ms: 0,
     };
     let names_all = format!("(false ? [$states, $plan, $n, $key, $nothing, $text] : 0; {source})");
@@ -69,6 +76,17 @@ fn what_is_cut_away_is_not_missed() {
         "$states.result.Payload.state = 'DONE'",
         "$states.result.Payload.detail",
         "$states.context.Execution.Name & '-x'",
+        "$states.context.Execution.Input.list",
+        "$states.context.Execution.Input",
+        "$states.context.Execution",
+        "$states.context",
+        "$keys($states.context.Execution)",
+        "$states.context.*.Input",
+        "$states.context.**.list",
+        "$states.context.Execution[Input.list = 1].Name",
+        "$states.context.Execution.(Input.list)",
+        "$lookup($states.context.Execution, 'Input')",
+        "($c := $states.context; $c.Execution.Input.list)",
         "$states[context.Execution.Name = 'monday'].input.text",
         "$states.input.one.two.(%.%.%.context.Execution.Name)",
         "$states.input.one.%.%.result.StatusCode",
