@@ -72,9 +72,63 @@ pub struct Behaviour {
     pub metric_data_missing: bool,
     /// Name servers answer with a record's new value while its change is still `PENDING`.
     pub dns_served_before_sync: bool,
+    /// In which order the checks of a call come; a call that breaks rules of several kinds is
+    /// refused for the first one.
+    pub check_order: [Check; 7],
+    /// The codes of refusals that nobody has seen.
+    pub codes: Codes,
+    /// How many global clusters an account may have.
+    pub global_clusters_max: usize,
+    /// A new cluster that no key was asked for is encrypted with a key of AWS's own.
+    pub encrypts_by_default: bool,
+    /// A cluster that would be encrypted by default may join a global cluster that is not.
+    pub default_encryption_joins_unencrypted: bool,
+    /// Joining an encrypted global cluster takes a pre-signed URL.
+    pub encrypted_join_needs_a_presigned_url: bool,
+    /// The first cluster of an empty global cluster has to be given a master user; without one it
+    /// becomes an empty writer otherwise.
+    pub first_writer_needs_a_user: bool,
+    /// All members of a global cluster have the same storage type.
+    pub members_share_a_storage_type: bool,
+    /// A cluster made again under its name gets other host names.
+    pub endpoints_are_made_anew: bool,
+    /// `PromoteReadReplicaDBCluster` detaches a reader; refused otherwise.
+    pub promoting_a_replica_detaches: bool,
+    /// `RemoveFromGlobalCluster` is refused outside of the member's Region.
+    pub removal_is_bound_to_a_region: bool,
+    /// A global cluster shows `modifying` while it is modified.
+    pub global_modification_shows: bool,
+    /// The source of a new global cluster shows `modifying` until it is listed.
+    pub new_global_modifies_its_source: bool,
+    /// A new instance is not available before its cluster is.
+    pub instances_wait_for_their_cluster: bool,
+    /// A deleted instance shows `delete-precheck` first, which is no `deleting`.
+    pub deletion_is_prechecked: bool,
+    /// Members show `modifying` during a switchover, and `available` otherwise.
+    pub switchover_shows_modifying: bool,
+    /// The former writer stays listed after a failover with data loss; it is listed again only
+    /// once it is being rebuilt otherwise.
+    pub former_writer_stays_listed: bool,
+    /// A failover with data loss keeps the former writer from taking writes; it times out and the
+    /// former writer goes on until it is rebuilt otherwise.
+    pub failover_fences_writes: bool,
+    /// Changing IAM authentication shows `update-iam-db-auth`, as documented, and not
+    /// `configuring-iam-database-auth`.
+    pub documented_iam_status: bool,
+    /// An available cluster shows `maintenance` once a week in its maintenance window.
+    pub maintained_weekly: bool,
+    /// A cluster is maintained soon after it became available, whatever its window says.
+    pub maintained_when_available: bool,
+    /// How many calls of a hundred are throttled.
+    pub throttled_percent: u8,
     /// For how long after a change its hosted zone refuses another one with
     /// `PriorRequestNotComplete`, in milliseconds.
     pub dns_busy_ms: i64,
+    /// How long a change of an item is not seen by reads of DynamoDB that are not consistent, in
+    /// milliseconds.
+    pub item_reads_lag_ms: i64,
+    /// Network ACLs that let nobody through to a cluster keep the Data API out as well.
+    pub data_api_is_fenced: bool,
 }
 
 impl Default for Behaviour {
@@ -108,7 +162,128 @@ impl Default for Behaviour {
             metric_without_source_region: false,
             metric_data_missing: false,
             dns_served_before_sync: false,
+            check_order: Check::USUAL,
+            codes: Codes::default(),
+            global_clusters_max: 40,
+            encrypts_by_default: true,
+            default_encryption_joins_unencrypted: true,
+            encrypted_join_needs_a_presigned_url: false,
+            first_writer_needs_a_user: true,
+            members_share_a_storage_type: false,
+            endpoints_are_made_anew: false,
+            promoting_a_replica_detaches: true,
+            removal_is_bound_to_a_region: false,
+            global_modification_shows: false,
+            new_global_modifies_its_source: false,
+            instances_wait_for_their_cluster: true,
+            deletion_is_prechecked: false,
+            switchover_shows_modifying: true,
+            former_writer_stays_listed: true,
+            failover_fences_writes: true,
+            documented_iam_status: false,
+            maintained_weekly: true,
+            maintained_when_available: false,
+            throttled_percent: 0,
             dns_busy_ms: 0,
+            item_reads_lag_ms: 1_000,
+            data_api_is_fenced: false,
+        }
+    }
+}
+
+/// A kind of check that a call has to pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Check {
+    /// What the call names exists.
+    NotFound,
+    /// Every parameter that is needed is there and can be read.
+    Malformed,
+    /// What the call makes does not exist yet.
+    Exists,
+    /// There is room for it.
+    Quota,
+    /// What the call names is in a state that allows it.
+    State,
+    /// The parameters fit one another and the global cluster.
+    Combination,
+    /// The groups and keys that the call refers to exist and may be used.
+    Dependencies,
+}
+
+impl Check {
+    /// The best guess.
+    pub const USUAL: [Self; 7] = [
+        Self::NotFound,
+        Self::Malformed,
+        Self::Exists,
+        Self::Quota,
+        Self::State,
+        Self::Combination,
+        Self::Dependencies,
+    ];
+
+    /// The other way round.
+    #[must_use]
+    pub fn reversed() -> [Self; 7] {
+        let mut order = Self::USUAL;
+        order.reverse();
+        order
+    }
+}
+
+/// The codes of refusals of which only the reason is known. Any string may stand here that the
+/// service might use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Codes {
+    /// Deleting a protected global cluster.
+    pub protected_global: String,
+    /// A global cluster whose source is of another Region than the call.
+    pub source_elsewhere: String,
+    /// An ARN where a global cluster's identifier belongs.
+    pub arn_as_global_id: String,
+    /// An ARN of another Region where a cluster's identifier belongs.
+    pub cluster_elsewhere: String,
+    /// Joining in the Region of a member.
+    pub region_taken: String,
+    /// Joining under the identifier of a member.
+    pub name_taken: String,
+    /// A password managed by RDS in a global cluster.
+    pub managed_secret: String,
+    /// Backtrack in a global cluster.
+    pub backtrack: String,
+    /// Joining an encrypted global cluster without a key.
+    pub key_missing: String,
+    /// Deleting a cluster with two words on its final snapshot, or none.
+    pub snapshot_arguments: String,
+    /// A final snapshot of a cluster whose key is lost.
+    pub snapshot_without_key: String,
+    /// A call that belongs into another Region.
+    pub called_elsewhere: String,
+    /// `PromoteReadReplicaDBCluster` where it does not detach.
+    pub not_promotable: String,
+}
+
+impl Default for Codes {
+    fn default() -> Self {
+        let (value, combination) = ("InvalidParameterValue", "InvalidParameterCombination");
+        let global_state = "InvalidGlobalClusterStateFault";
+        let code = str::to_owned;
+        Self {
+            protected_global: code(combination),
+            source_elsewhere: code(value),
+            arn_as_global_id: code(value),
+            cluster_elsewhere: code(value),
+            region_taken: code(value),
+            name_taken: code(value),
+            managed_secret: code(combination),
+            backtrack: code(combination),
+            key_missing: code(combination),
+            snapshot_arguments: code(combination),
+            snapshot_without_key: code("KMSKeyNotAccessibleFault"),
+            called_elsewhere: code(global_state),
+            not_promotable: code("InvalidDBClusterStateFault"),
         }
     }
 }
@@ -169,6 +344,20 @@ pub struct Timings {
     pub attach_s: f64,
     /// A change of DNS records from `PENDING` to `INSYNC`; a minute at most.
     pub dns_sync_s: f64,
+    /// A cluster from `renaming` to its new name.
+    pub rename_s: f64,
+    /// A cluster or a global cluster from `upgrading` to its new version.
+    pub upgrade_s: f64,
+    /// A weekly maintenance.
+    pub maintenance_s: f64,
+    /// A cluster restored from a snapshot, from `creating` to `available`.
+    pub restore_s: f64,
+    /// How long a new IAM role cannot be used.
+    pub role_propagation_s: f64,
+    /// How long it takes until a cluster notices that its key is lost, or usable again.
+    pub key_noticed_s: f64,
+    /// How long a deleted instance shows `delete-precheck`, if it does.
+    pub delete_precheck_s: f64,
 }
 
 impl Default for Timings {
@@ -200,6 +389,13 @@ impl Default for Timings {
             backup_s: 120.0,
             attach_s: 10.0,
             dns_sync_s: 30.0,
+            rename_s: 30.0,
+            upgrade_s: 600.0,
+            maintenance_s: 300.0,
+            restore_s: 450.0,
+            role_propagation_s: 60.0,
+            key_noticed_s: 60.0,
+            delete_precheck_s: 15.0,
         }
     }
 }

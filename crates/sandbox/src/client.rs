@@ -28,16 +28,24 @@ impl Connector {
     fn answer(&self, request: &HttpRequest) -> Result<HttpResponse, ConnectorError> {
         let headers = request.headers().iter().map(|(k, v)| (k.to_owned(), v.to_owned()));
         let body = request.body().bytes().unwrap_or_default().to_vec();
-        match self.0.handle(request.method(), request.uri(), headers, body) {
-            Outcome::Answered(answer) => {
-                let status = answer.status.try_into().expect("the model's statuses are valid");
-                let mut response = HttpResponse::new(status, SdkBody::from(answer.body));
-                for (name, value) in answer.headers {
-                    response.headers_mut().insert(name, value);
-                }
-                Ok(response)
+        in_http(self.0.handle(request.method(), request.uri(), headers, body))
+    }
+}
+
+/// What a call came to, as the SDK has it.
+///
+/// # Errors
+/// A [`ConnectorError`] when the connection broke.
+pub fn in_http(outcome: Outcome) -> Result<HttpResponse, ConnectorError> {
+    match outcome {
+        Outcome::Answered(answer) => {
+            let status = answer.status.try_into().expect("the model's statuses are valid");
+            let mut response = HttpResponse::new(status, SdkBody::from(answer.body));
+            for (name, value) in answer.headers {
+                response.headers_mut().insert(name, value);
             }
-            Outcome::ConnectionBroken => Err(ConnectorError::io("connection reset by peer".into())),
+            Ok(response)
         }
+        Outcome::ConnectionBroken => Err(ConnectorError::io("connection reset by peer".into())),
     }
 }

@@ -140,6 +140,19 @@ impl Dns {
         zone.map(|zone| zone.records.insert(record.key(), Timeline::of(record))).is_some()
     }
 
+    /// Brings changes that would never be in sync into sync now.
+    pub(crate) fn unstick(&mut self, never_ms: i64, now_ms: i64) {
+        for change in self.changes.values_mut().filter(|c| c.in_sync_at_ms >= never_ms) {
+            change.in_sync_at_ms = now_ms;
+        }
+        let timelines = self.zones.values_mut().flat_map(|zone| zone.records.values_mut());
+        for (from_ms, _) in timelines.flat_map(|timeline| timeline.0.iter_mut()) {
+            if *from_ms >= never_ms {
+                *from_ms = now_ms;
+            }
+        }
+    }
+
     /// Writes a batch into a zone and says under which id it is pending.
     ///
     /// # Errors

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verb {
-    /// The service says `Throttling`; nothing is done.
+    /// The service says `Throttling`, in its own words; nothing is done.
     Throttle,
-    /// The service says `InternalFailure`; nothing is done.
+    /// The service says `InternalFailure`, in its own words; nothing is done.
     InternalError,
     /// The call is never carried out: the connection breaks first.
     LoseRequest,
@@ -31,6 +31,15 @@ pub enum Verb {
         /// `failed`, `incompatible-network`, `insufficient-capacity`, …
         status: String,
     },
+    /// The call is accepted, and the instance ends in a status that clears by itself.
+    FailForAWhile {
+        /// `insufficient-capacity`.
+        status: String,
+        /// For how long, in milliseconds.
+        for_ms: i64,
+    },
+    /// The cluster of the call begins to back up just before the call is carried out.
+    BackUpFirst,
     /// The service refuses with this code.
     Refuse {
         /// The wire code.
@@ -46,7 +55,8 @@ pub enum Verb {
 pub struct Fault {
     /// What happens.
     pub verb: Verb,
-    /// `rds`, `ec2`, `route53`, `cloudwatch`; any when absent.
+    /// `rds`, `rds-data`, `ec2`, `route53`, `cloudwatch`, `dynamodb`, `sns`, `states`; any when
+    /// absent.
     #[serde(default)]
     pub service: Option<String>,
     /// The operation; any when absent.
@@ -97,28 +107,62 @@ impl Fault {
     }
 }
 
-/// The faults that are armed.
+/// A fault that met a call.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Struck {
+    /// What happened to the call.
+    pub verb: Verb,
+    /// The operation it met.
+    pub operation: String,
+    /// The Region of the call.
+    pub region: String,
+    /// It was armed for all operations of a Region or a service, and not for this one.
+    pub wide: bool,
+}
+
+/// The faults that are armed, and those that struck.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Faults(Vec<Fault>);
+pub struct Faults {
+    armed: Vec<Fault>,
+    struck: Vec<Struck>,
+}
 
 impl Faults {
     /// Arms a fault.
     pub fn arm(&mut self, fault: Fault) {
-        self.0.push(fault);
+        self.armed.push(fault);
+    }
+
+    /// Withdraws the faults that are not to be kept.
+    pub fn retain(&mut self, keep: impl FnMut(&Fault) -> bool) {
+        self.armed.retain(keep);
+    }
+
+    /// What struck so far, in its order.
+    #[must_use]
+    pub fn struck(&self) -> &[Struck] {
+        &self.struck
     }
 
     /// The verb that meets this call, if one does. Every matching fault counts the call.
     pub fn meet(&mut self, service: &str, operation: &str, region: &str) -> Option<Verb> {
         let mut met = None;
-        for fault in self.0.iter_mut().filter(|f| f.matches(service, operation, region)) {
+        for fault in self.armed.iter_mut().filter(|f| f.matches(service, operation, region)) {
             if fault.skip > 0 {
                 fault.skip -= 1;
             } else if fault.times > 0 && met.is_none() {
                 fault.times -= 1;
-                met = Some(fault.verb.clone());
+                met = Some((fault.verb.clone(), fault.operation.is_none()));
             }
         }
-        self.0.retain(|fault| fault.times > 0);
-        met
+        let (verb, wide) = met?;
+        self.armed.retain(|fault| fault.times > 0);
+        self.struck.push(Struck {
+            verb: verb.clone(),
+            operation: operation.to_owned(),
+            region: region.to_owned(),
+            wide,
+        });
+        Some(verb)
     }
 }

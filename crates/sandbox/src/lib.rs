@@ -1,4 +1,5 @@
-//! Two AWS Regions in a process: RDS, EC2, Route 53 and CloudWatch on the real wire protocol.
+//! Two AWS Regions in a process: RDS with its Data API, EC2, Route 53, CloudWatch, DynamoDB and SNS
+//! on the real wire protocol.
 //!
 //! A [`World`] holds everything there is and moves by discrete events on a virtual clock; it knows
 //! no threads and no real time. A [`Sandbox`] is the handle on it: an unchanged AWS SDK talks to it
@@ -15,6 +16,7 @@
 
 pub mod behaviour;
 pub mod client;
+pub mod data_api;
 pub mod dns;
 pub mod fault;
 pub mod measure;
@@ -23,6 +25,8 @@ pub mod network;
 pub mod rds;
 pub mod rows;
 pub mod spec;
+pub mod table;
+pub mod topic;
 pub mod wire;
 pub mod workload;
 pub mod world;
@@ -32,10 +36,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
-pub use behaviour::{Behaviour, Timings};
-pub use fault::{Fault, Verb};
+pub use behaviour::{Behaviour, Check, Codes, Timings};
+pub use fault::{Fault, Struck, Verb};
 pub use measure::{Gap, Measured, SplitMoment};
 pub use spec::{ClientLocation, SpecError, WorldSpec};
+pub use topic::Message;
 pub use world::{
     Call, ClusterName, EndpointKind, EndpointTarget, Event, Outcome, World, WriteRefused,
 };
@@ -84,6 +89,20 @@ impl Sandbox {
             Ok(request) => self.present().handle(&request),
             Err(error) => Outcome::Answered(wire::error_response("rds", &error, "unsigned")),
         }
+    }
+
+    /// Has a call carried out by something beside this world. Faults meet it and it is recorded as
+    /// all others are. `carry_out` is told how many milliseconds a fault lets it look back, and may
+    /// call this sandbox itself.
+    pub fn handle_elsewhere(
+        &self,
+        request: &wire::Request,
+        carry_out: impl FnOnce(i64) -> wire::Response,
+    ) -> Outcome {
+        let admitted = self.present().admit(request);
+        let carried_out = admitted.is_carried_out(request);
+        let answer = carried_out.then(|| carry_out(admitted.stale_ms()));
+        self.present().settle(request, admitted, answer)
     }
 
     /// Lets happen all that is due by now.
@@ -139,6 +158,35 @@ impl Sandbox {
     #[must_use]
     pub fn fingerprint(&self) -> String {
         self.present().fingerprint()
+    }
+
+    /// Makes a DynamoDB table whose key is the text `id`, and answers its ARN.
+    #[must_use]
+    pub fn create_table(&self, region: &str, name: &str) -> String {
+        let world = &mut *self.present();
+        world.tables.create(&world.account, region, name, world.now_ms)
+    }
+
+    /// Makes an SNS topic, and answers its ARN.
+    #[must_use]
+    pub fn create_topic(&self, region: &str, name: &str) -> String {
+        let world = &mut *self.present();
+        world.topics.create(&world.account, region, name)
+    }
+
+    /// Makes a secret with a cluster's user and password, and answers its ARN.
+    #[must_use]
+    pub fn create_secret(&self, region: &str, name: &str) -> String {
+        let world = &mut *self.present();
+        let arn = format!("arn:aws:secretsmanager:{region}:{}:secret:{name}", world.account);
+        world.secrets.insert(arn.clone());
+        arn
+    }
+
+    /// What was published to topics, in order.
+    #[must_use]
+    pub fn messages(&self) -> Vec<Message> {
+        self.present().topics.messages().to_vec()
     }
 
     /// Arms a fault.

@@ -10,6 +10,7 @@
 
 mod acl;
 mod api;
+mod entries;
 mod query;
 
 use std::collections::BTreeMap;

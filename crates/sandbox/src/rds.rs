@@ -2,13 +2,20 @@
 
 mod backup;
 pub mod build;
+mod checks;
 mod cluster_api;
 mod cluster_delete;
 mod cluster_join;
+mod cluster_modify;
+mod cluster_restore;
+mod endpoint_api;
 pub mod event;
 mod global_api;
+mod global_leave;
 mod global_move;
 mod instance_api;
+mod instance_event;
+mod keys;
 pub mod log;
 mod lookup_api;
 mod model;
@@ -17,6 +24,8 @@ mod render;
 mod render_cluster;
 pub mod settings;
 mod tag_api;
+mod upgrade;
+mod version;
 pub(crate) mod views;
 
 pub use model::{
@@ -48,7 +57,8 @@ impl Cluster {
     pub fn host(&self, kind: EndpointKind, account: &str) -> String {
         let ro = if kind == EndpointKind::Reader { "-ro" } else { "" };
         let unique = unique(account, &self.region);
-        format!("{}.cluster{ro}-{unique}.{}.rds.amazonaws.com", self.id, self.region)
+        let (id, region, mark) = (&self.id, &self.region, &self.host_mark);
+        format!("{id}.cluster{ro}-{unique}{mark}.{region}.rds.amazonaws.com")
     }
 }
 
@@ -199,14 +209,16 @@ impl Rds {
     }
 }
 
-const CLUSTER_SERVES: [&str; 8] = [
+const CLUSTER_SERVES: [&str; 10] = [
     "available",
     "backing-up",
     "modifying",
     "maintenance",
     "failing-over",
     "resetting-master-credentials",
+    "renaming",
     "configuring-iam-database-auth",
+    "update-iam-db-auth",
     "configuring-enhanced-monitoring",
 ];
 
@@ -236,21 +248,24 @@ pub fn handle(world: &mut World, request: &Request) -> Result<Response, AwsError
             format!("The Region {region} is not part of this world"),
         ));
     }
+    global_api::check_region(world, region, &operation)?;
     let result = match operation.as_str() {
         "CreateGlobalCluster" => global_api::create(world, region, &params),
         "DescribeGlobalClusters" => global_api::describe(world, region, &params),
         "ModifyGlobalCluster" => global_api::modify(world, &params),
-        "RemoveFromGlobalCluster" => global_move::remove(world, &params),
+        "RemoveFromGlobalCluster" => global_leave::remove(world, region, &params),
         "DeleteGlobalCluster" => global_api::delete(world, &params),
         "SwitchoverGlobalCluster" => global_move::switch_over(world, region, &params),
         "FailoverGlobalCluster" => global_move::fail_over(world, region, &params),
         "CreateDBCluster" => cluster_join::create(world, region, &params),
+        "RestoreDBClusterFromSnapshot" => cluster_restore::restore(world, region, &params),
+        "PromoteReadReplicaDBCluster" => global_leave::promote(world, region, &params),
         "DescribeDBClusters" => cluster_api::describe(world, region, &params),
-        "ModifyDBCluster" => cluster_api::modify(world, region, &params),
+        "ModifyDBCluster" => cluster_modify::modify(world, region, &params),
         "DeleteDBCluster" => cluster_delete::delete(world, region, &params),
         "AddRoleToDBCluster" => cluster_api::add_role(world, region, &params),
-        "CreateDBClusterEndpoint" => cluster_api::create_endpoint(world, region, &params),
-        "DescribeDBClusterEndpoints" => cluster_api::describe_endpoints(world, region, &params),
+        "CreateDBClusterEndpoint" => endpoint_api::create(world, region, &params),
+        "DescribeDBClusterEndpoints" => endpoint_api::describe(world, region, &params),
         "EnableHttpEndpoint" => cluster_api::enable_http_endpoint(world, &params),
         "CreateDBInstance" => instance_api::create(world, region, &params),
         "DescribeDBInstances" => instance_api::describe(world, region, &params),

@@ -127,6 +127,19 @@ impl Rows {
         self.streams.iter().any(|s| s.volume == volume && s.to_ms.is_none())
     }
 
+    /// Gives a volume what a snapshot holds.
+    pub fn restore(&mut self, snapshot: &str, volume: &str) {
+        let held = self.kept.get(snapshot).cloned().unwrap_or_default();
+        self.volumes.insert(volume.to_owned(), held);
+    }
+
+    /// Has what is replicated into a volume from now on count for a cluster of another name.
+    pub fn rename(&mut self, volume: &str, cluster_id: &str) {
+        for stream in self.live(volume) {
+            cluster_id.clone_into(&mut stream.target.1);
+        }
+    }
+
     /// Forgets a volume.
     pub fn drop_volume(&mut self, volume: &str) {
         self.volumes.remove(volume);
@@ -233,6 +246,13 @@ impl Rows {
             .collect();
         stream.next += arrived.len();
         self.volumes.entry(volume.to_owned()).or_default().extend(arrived);
+    }
+
+    /// How far a volume is behind its source, in milliseconds; none when nothing is replicated.
+    #[must_use]
+    pub fn lag_now(&self, volume: &str, now_ms: i64) -> Option<i64> {
+        let stream = self.streams.iter().find(|s| s.volume == volume && s.to_ms.is_none())?;
+        Some(stream.lag_ms(now_ms, self.seed))
     }
 
     /// How many rows the source holds that have not arrived; none when nothing is replicated.

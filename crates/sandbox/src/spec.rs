@@ -35,6 +35,14 @@ impl WorldSpec {
             .expect("the shipped world is read by a test")
     }
 
+    /// The same two Regions after a managed failover: Aurora has brought home's cluster back as a
+    /// reader of away's, in the former global cluster; home's subnets are still closed.
+    #[must_use]
+    pub fn managed() -> Self {
+        serde_json::from_str(include_str!("../worlds/managed.json"))
+            .expect("the shipped world is read by a test")
+    }
+
     /// Reads a world from JSON.
     ///
     /// # Errors

@@ -1,7 +1,10 @@
 //! What a call looks like on the wire: requests in, responses and errors out.
 //!
-//! Four protocols are spoken, each in the few shapes the services need: awsQuery (RDS), ec2Query
-//! (EC2), restXml (Route 53) and rpcv2Cbor (CloudWatch).
+//! Six protocols are spoken, each in the few shapes the services need: awsQuery (RDS, SNS), ec2Query
+//! (EC2), restXml (Route 53), rpcv2Cbor (CloudWatch), awsJson (DynamoDB) and restJson (the Data
+//! API of RDS).
+
+pub mod json;
 
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write};
@@ -12,12 +15,14 @@ pub const RDS_NAMESPACE: &str = "http://rds.amazonaws.com/doc/2014-10-31/";
 pub const EC2_NAMESPACE: &str = "http://ec2.amazonaws.com/doc/2016-11-15/";
 /// Namespace of every Route 53 answer.
 pub const ROUTE53_NAMESPACE: &str = "https://route53.amazonaws.com/doc/2013-04-01/";
+/// Namespace of every SNS answer.
+pub const SNS_NAMESPACE: &str = "http://sns.amazonaws.com/doc/2010-03-31/";
 
 /// A call, with service and Region taken from the signature's credential scope: the host name
 /// says nothing when a client was given an endpoint URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
-    /// Signing name: `rds`, `ec2`, `route53`, `monitoring`.
+    /// Signing name: `rds`, `ec2`, `route53`, `monitoring`, `dynamodb`, `sns`, `rds-data`, `states`.
     pub service: String,
     /// Region the call was signed for.
     pub region: String,
@@ -63,6 +68,8 @@ impl Request {
         match self.service.as_str() {
             "route53" => route53_operation(&self.method, &self.path).to_owned(),
             "monitoring" => self.path.rsplit('/').next().unwrap_or_default().to_owned(),
+            "dynamodb" | "states" => json::target_operation(self).to_owned(),
+            "rds-data" => json::path_operation(&self.path).to_owned(),
             _ => self.params().get("Action").unwrap_or_default().to_owned(),
         }
     }
@@ -260,13 +267,15 @@ pub struct AwsError {
     pub message: String,
     /// True when the caller is to blame (`Sender`), false for the service (`Receiver`).
     pub sender_fault: bool,
+    /// What it carries beside its message, in the protocols in JSON.
+    pub members: Option<Box<serde_json::Map<String, serde_json::Value>>>,
 }
 
 impl AwsError {
     /// An error with any status; 5xx is the service's fault.
     pub fn new(status: u16, code: impl Into<String>, message: impl Into<String>) -> Self {
         let sender_fault = status < 500;
-        Self { status, code: code.into(), message: message.into(), sender_fault }
+        Self { status, code: code.into(), message: message.into(), sender_fault, members: None }
     }
 
     /// Status 400.
@@ -285,6 +294,29 @@ impl AwsError {
         let message = format!("Could not find operation {operation} in this service");
         Self::bad_request("InvalidAction", message)
     }
+
+    /// What a service says to too many calls.
+    #[must_use]
+    pub fn throttled(service: &str) -> Self {
+        let code = match service {
+            "ec2" => return Self::new(503, "RequestLimitExceeded", "Request limit exceeded."),
+            "dynamodb" | "rds-data" | "states" => "ThrottlingException",
+            _ => "Throttling",
+        };
+        Self::bad_request(code, "Rate exceeded")
+    }
+
+    /// What a service says when it has failed itself.
+    #[must_use]
+    pub fn internal(service: &str) -> Self {
+        let code = match service {
+            "dynamodb" => "InternalServerError",
+            "rds-data" => "InternalServerErrorException",
+            "sns" => "InternalError",
+            _ => "InternalFailure",
+        };
+        Self::new(500, code, "An internal error has occurred")
+    }
 }
 
 /// The error in the envelope that the service's protocol prescribes.
@@ -294,6 +326,10 @@ pub fn error_response(service: &str, error: &AwsError, request_id: &str) -> Resp
         "ec2" => Response::xml(ec2_error(error, request_id)),
         "route53" => Response::xml(query_error(ROUTE53_NAMESPACE, error, request_id)),
         "monitoring" => cbor_error(error),
+        "sns" => Response::xml(query_error(SNS_NAMESPACE, error, request_id)),
+        "dynamodb" => json::error("com.amazonaws.dynamodb.v20120810", error),
+        "states" => json::error("com.amazonaws.states.v20161123", error),
+        "rds-data" => json::rest_error(error),
         _ => Response::xml(query_error(RDS_NAMESPACE, error, request_id)),
     };
     response.status = error.status;
@@ -352,14 +388,14 @@ impl Xml {
 
     /// The root element with its namespace.
     pub fn root(&mut self, name: &str, namespace: &str, content: impl FnOnce(&mut Xml)) {
-        self.0.push_str(&format!("<{name} xmlns=\"{namespace}\">"));
+        self.push(["<", name, " xmlns=\"", namespace, "\">"]);
         content(self);
         self.close(name);
     }
 
     /// An element with elements in it.
     pub fn element(&mut self, name: &str, content: impl FnOnce(&mut Xml)) {
-        self.0.push_str(&format!("<{name}>"));
+        self.push(["<", name, ">"]);
         content(self);
         self.close(name);
     }
@@ -427,7 +463,11 @@ impl Xml {
     }
 
     fn close(&mut self, name: &str) {
-        self.0.push_str(&format!("</{name}>"));
+        self.push(["</", name, ">"]);
+    }
+
+    fn push<const N: usize>(&mut self, parts: [&str; N]) {
+        parts.iter().for_each(|part| self.0.push_str(part));
     }
 }
 
@@ -435,15 +475,19 @@ struct Escaped<'a>(&'a mut String);
 
 impl Write for Escaped<'_> {
     fn write_str(&mut self, text: &str) -> std::fmt::Result {
-        for character in text.chars() {
-            match character {
-                '&' => self.0.push_str("&amp;"),
-                '<' => self.0.push_str("&lt;"),
-                '>' => self.0.push_str("&gt;"),
-                '"' => self.0.push_str("&quot;"),
-                other => self.0.push(other),
-            }
+        let mut rest = text;
+        while let Some(at) = rest.find(['&', '<', '>', '"']) {
+            let (before, from) = rest.split_at(at);
+            self.0.push_str(before);
+            self.0.push_str(match from.as_bytes()[0] {
+                b'&' => "&amp;",
+                b'<' => "&lt;",
+                b'>' => "&gt;",
+                _ => "&quot;",
+            });
+            rest = &from[1..];
         }
+        self.0.push_str(rest);
         Ok(())
     }
 }

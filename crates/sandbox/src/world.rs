@@ -1,8 +1,10 @@
 //! Everything there is, and the clock that moves it.
 
 mod calls;
+mod elsewhere;
+mod unstick;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
@@ -18,6 +20,8 @@ use crate::rds::Rds;
 use crate::rds::event::RdsEvent;
 use crate::rows::{LagSample, Row, RowId, Rows};
 use crate::spec::{SpecError, WorldSpec};
+use crate::table::Tables;
+use crate::topic::Topics;
 use crate::workload::{self, Workload};
 
 /// Farther than any run gets: when a stuck step would end.
@@ -83,7 +87,8 @@ pub(crate) enum Pace {
     Normal,
     Stuck,
     Slow(f64),
-    Fail(String),
+    /// In this status, for so many milliseconds or for ever.
+    Fail(String, Option<i64>),
 }
 
 /// Two or more Regions.
@@ -107,6 +112,12 @@ pub struct World {
     pub network: Network,
     /// Hosted zones.
     pub dns: Dns,
+    /// DynamoDB's tables.
+    pub tables: Tables,
+    /// SNS's topics.
+    pub topics: Topics,
+    /// ARNs of the secrets that operators made.
+    pub secrets: BTreeSet<String>,
     /// Clients.
     pub workload: Workload,
     /// Every call so far.
@@ -146,6 +157,9 @@ impl World {
             seed,
             network: Network::build(&spec.regions)?,
             dns: Dns::build(&spec.hosted_zones)?,
+            tables: Tables::default(),
+            topics: Topics::default(),
+            secrets: BTreeSet::new(),
             workload: Workload::build(&spec.clients, seed)?,
             behaviour,
             rds,
@@ -212,7 +226,7 @@ impl World {
         let factor = match self.pace {
             Pace::Stuck => return NEVER_MS,
             Pace::Slow(slower) => factor * slower,
-            Pace::Normal | Pace::Fail(_) => factor,
+            Pace::Normal | Pace::Fail(..) => factor,
         };
         #[expect(clippy::cast_possible_truncation, reason = "a duration of minutes")]
         let ms = (seconds * 1_000.0 * factor) as i64;
@@ -291,11 +305,9 @@ impl World {
         at_ms: i64,
     ) -> Result<RowId, WriteRefused> {
         let cluster = self.rds.cluster(region, cluster_id).ok_or(WriteRefused::NoSuchCluster)?;
-        if !self.rds.serves(cluster) {
-            return Err(WriteRefused::NotServing);
-        }
         if !self.rds.accepts_writes(cluster) {
-            return Err(WriteRefused::ReadOnly);
+            let serves = self.rds.serves(cluster);
+            return Err(if serves { WriteRefused::ReadOnly } else { WriteRefused::NotServing });
         }
         let row = Row { at_ms, client: client.to_owned(), cluster: cluster.arn.clone() };
         let volume = cluster.resource_id.clone();
@@ -378,6 +390,8 @@ impl World {
     /// are left out: clients write them all the time.
     #[must_use]
     pub fn fingerprint(&self) -> String {
-        format!("{:#?}\n{:#?}\n{:#?}", self.rds, self.network, self.dns)
+        let tables = self.tables.contents();
+        let messages = self.topics.messages();
+        format!("{:#?}\n{:#?}\n{:#?}\n{tables:#?}\n{messages:#?}", self.rds, self.network, self.dns)
     }
 }

@@ -3,7 +3,7 @@
 mod network_support;
 
 use aws_sdk_ec2::error::ProvideErrorMetadata;
-use aws_sdk_ec2::types::{Filter, NetworkAcl, Tag};
+use aws_sdk_ec2::types::{Filter, NetworkAcl, PortRange, RuleAction, Tag};
 use failback_sandbox::network::{AclEntry, Connection, Flow};
 use network_support::{
     AWAY, AWAY_GROUP, AWAY_SUBNETS, HOME, HOME_DEFAULT, HOME_FENCE, HOME_SUBNETS, Lab,
@@ -294,4 +294,110 @@ fn acl_is_stateless_and_needs_a_rule_for_the_answers_too() {
     lab.fence(AWAY, AWAY_SUBNETS, network_support::AWAY_FENCE);
 
     assert_eq!(reaches(&lab), (false, false));
+}
+
+/// Whether a change of an ACL's entry is refused, and with which code.
+fn code_of<T, E: ProvideErrorMetadata>(
+    result: Result<T, aws_sdk_ec2::error::SdkError<E>>,
+) -> Option<String> {
+    Some(result.err()?.code().unwrap_or_default().to_owned())
+}
+
+#[tokio::test]
+async fn changed_entry_acts_on_established_connections_at_once() {
+    let lab = Lab::new(world());
+    let ec2 = sdk!(aws_sdk_ec2, lab, AWAY);
+    let (_, acl) = association(&ec2, AWAY_SUBNETS[0]).await;
+    let deny = |number: i32| {
+        let create = ec2.create_network_acl_entry().network_acl_id(&acl).rule_number(number);
+        let create = create.protocol("6").rule_action(RuleAction::Deny).egress(false);
+        let ports = PortRange::builder().from(3306).to(3306).build();
+        create.cidr_block("10.1.0.0/16").port_range(ports).send()
+    };
+    assert_eq!(reaches(&lab), (true, true));
+
+    assert_eq!(code_of(deny(50).await), None);
+    assert_eq!(reaches(&lab), (false, false));
+    let delete = ec2.delete_network_acl_entry().network_acl_id(&acl).egress(false);
+    assert_eq!(code_of(delete.rule_number(50).send().await), None);
+    assert_eq!(reaches(&lab), (true, true));
+    // A rule behind the one that allows everything never acts.
+    assert_eq!(code_of(deny(200).await), None);
+    assert_eq!(reaches(&lab), (true, true));
+
+    let replace = ec2.replace_network_acl_entry().network_acl_id(&acl).rule_number(100);
+    let replace = replace.protocol("-1").rule_action(RuleAction::Deny).egress(true);
+    assert_eq!(code_of(replace.cidr_block("0.0.0.0/0").send().await), None);
+    assert_eq!(reaches(&lab), (false, false));
+}
+
+#[tokio::test]
+async fn entry_is_made_once_and_changed_only_where_it_exists() {
+    let lab = Lab::new(world());
+    let ec2 = sdk!(aws_sdk_ec2, lab, HOME);
+    let create = |number: i32| {
+        let create = ec2.create_network_acl_entry().network_acl_id(HOME_FENCE).egress(false);
+        let create = create.rule_number(number).protocol("-1").rule_action(RuleAction::Deny);
+        create.cidr_block("0.0.0.0/0").send()
+    };
+    let before = lab.sandbox.fingerprint();
+
+    let twice = code_of(create(100).await);
+    assert_eq!(twice.as_deref(), Some("NetworkAclEntryAlreadyExists"));
+    let reserved = code_of(create(32_767).await);
+    assert_eq!(reserved.as_deref(), Some("InvalidParameterValue"));
+    let delete = ec2.delete_network_acl_entry().network_acl_id(HOME_FENCE).egress(false);
+    let missing = code_of(delete.rule_number(7).send().await);
+    assert_eq!(missing.as_deref(), Some("InvalidNetworkAclEntry.NotFound"));
+    let replace = ec2.replace_network_acl_entry().network_acl_id(HOME_FENCE).egress(true);
+    let replace = replace.rule_number(7).protocol("-1").rule_action(RuleAction::Deny);
+    let missing = code_of(replace.cidr_block("0.0.0.0/0").send().await);
+    assert_eq!(missing.as_deref(), Some("InvalidNetworkAclEntry.NotFound"));
+    assert_eq!(lab.sandbox.fingerprint(), before);
+
+    let mut last = None;
+    for number in 1..=20 {
+        last = code_of(create(number).await);
+    }
+    assert_eq!(last.as_deref(), Some("NetworkAclEntryLimitExceeded"));
+}
+
+#[tokio::test]
+async fn default_acl_and_one_in_use_are_not_deleted() {
+    let lab = Lab::new(world());
+    let ec2 = sdk!(aws_sdk_ec2, lab, HOME);
+    let delete = |id: &str| ec2.delete_network_acl().network_acl_id(id).send();
+
+    let default = code_of(delete(HOME_DEFAULT).await);
+    assert_eq!(default.as_deref(), Some("InvalidParameterValue"));
+    lab.fence(HOME, HOME_SUBNETS, HOME_FENCE);
+    assert_eq!(code_of(delete(HOME_FENCE).await).as_deref(), Some("DependencyViolation"));
+    lab.fence(HOME, HOME_SUBNETS, HOME_DEFAULT);
+    assert_eq!(code_of(delete(HOME_FENCE).await), None);
+    let gone = code_of(delete(HOME_FENCE).await);
+    assert_eq!(gone.as_deref(), Some("InvalidNetworkAclID.NotFound"));
+}
+
+#[tokio::test]
+async fn new_acl_denies_everything() {
+    let lab = Lab::new(world());
+    let ec2 = sdk!(aws_sdk_ec2, lab, AWAY);
+    let created = ec2.create_network_acl().vpc_id("vpc-0000000000000a000").send().await.unwrap();
+    let id = created.network_acl.unwrap().network_acl_id.unwrap();
+
+    lab.fence(AWAY, AWAY_SUBNETS, &id);
+
+    assert_eq!(reaches(&lab), (false, false));
+}
+
+#[tokio::test]
+async fn too_many_calls_of_ec2_have_a_code_of_their_own() {
+    let lab = Lab::new(world());
+    let ec2 = sdk!(aws_sdk_ec2, lab, HOME);
+    let fault = failback_sandbox::Fault::next(failback_sandbox::Verb::Throttle, "DescribeVpcs");
+    lab.sandbox.inject(fault);
+
+    let limited = code_of(ec2.describe_vpcs().send().await);
+
+    assert_eq!(limited.as_deref(), Some("RequestLimitExceeded"));
 }

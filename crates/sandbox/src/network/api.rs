@@ -11,11 +11,11 @@ use crate::world::World;
 
 /// Who calls and where.
 #[derive(Debug, Clone, Copy)]
-struct Call<'a> {
+pub(super) struct Call<'a> {
     /// The account whose resources these are.
-    account: &'a str,
+    pub(super) account: &'a str,
     /// The Region the call was signed for.
-    region: &'a str,
+    pub(super) region: &'a str,
     /// Put into the answer.
     request_id: &'a str,
     /// Whether a subnet that has the network ACL asked for is associated anew.
@@ -62,6 +62,11 @@ impl Network {
             "DescribeSecurityGroups" => Self::describe_security_groups,
             "DescribeVpcs" => Self::describe_vpcs,
             "ReplaceNetworkAclAssociation" => Self::replace_network_acl_association,
+            "CreateNetworkAcl" => Self::create_network_acl,
+            "DeleteNetworkAcl" => Self::delete_network_acl,
+            "CreateNetworkAclEntry" => Self::create_network_acl_entry,
+            "ReplaceNetworkAclEntry" => Self::replace_network_acl_entry,
+            "DeleteNetworkAclEntry" => Self::delete_network_acl_entry,
             "CreateTags" => Self::create_tags,
             "DeleteTags" => Self::delete_tags,
             other => {
@@ -76,7 +81,7 @@ impl Network {
         run(self, call, params)
     }
 
-    fn here(&self, call: Call<'_>) -> &RegionNetwork {
+    pub(super) fn here(&self, call: Call<'_>) -> &RegionNetwork {
         self.regions.get(call.region).unwrap_or(&EMPTY)
     }
 
@@ -246,7 +251,7 @@ impl RegionNetwork {
         })
     }
 
-    fn acl(&self, id: &str) -> Result<&NetworkAcl, AwsError> {
+    pub(super) fn acl(&self, id: &str) -> Result<&NetworkAcl, AwsError> {
         if let Some(acl) = self.acls.get(id) {
             return Ok(acl);
         }
@@ -335,7 +340,7 @@ fn group_values(filter: &str, id: &str, group: &SecurityGroup) -> Option<Vec<Str
     }])
 }
 
-fn respond(call: Call<'_>, operation: &str, content: impl FnOnce(&mut Xml)) -> String {
+pub(super) fn respond(call: Call<'_>, operation: &str, content: impl FnOnce(&mut Xml)) -> String {
     let mut xml = Xml::new();
     xml.root(&format!("{operation}Response"), EC2_NAMESPACE, |xml| {
         xml.text("requestId", call.request_id);
@@ -362,7 +367,7 @@ fn write_tags(xml: &mut Xml, tags: &BTreeMap<String, String>) {
     });
 }
 
-fn write_acl(
+pub(super) fn write_acl(
     xml: &mut Xml,
     id: &str,
     acl: &NetworkAcl,

@@ -1,9 +1,10 @@
 //! RDS as a world's spec describes it at the start.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::backup::schedule_daily_backup;
+use super::backup::{schedule_daily_backup, schedule_maintenance};
 use super::event::RdsEvent;
+use super::settings::ClusterSettings;
 use super::{
     Cluster, CustomEndpoint, GlobalCluster, Instance, Member, Membership, ParameterGroup, Rds,
     RdsRegion, Snapshot, SubnetGroup,
@@ -95,6 +96,8 @@ fn add_cluster(
             settings: instance.settings.clone(),
             created_at_ms,
             answers_until_ms: 0,
+            recovers_after_ms: None,
+            wants_reboot: false,
         };
         let instances = &mut rds.regions.entry(region.name.clone()).or_default().instances;
         instances.insert(instance.id.clone(), built);
@@ -111,10 +114,6 @@ fn add_cluster(
         (endpoint.id.clone(), built)
     });
     let cluster = Cluster {
-        region: region.name.clone(),
-        id: spec.id.clone(),
-        arn: rds.arn(&region.name, "cluster", &spec.id),
-        resource_id,
         status: "available".to_owned(),
         engine: spec.engine.clone(),
         engine_version: spec.engine_version.clone(),
@@ -124,13 +123,9 @@ fn add_cluster(
         kms_key: spec.kms_key.clone(),
         settings: spec.settings.clone(),
         created_at_ms,
-        membership: Membership::Standalone,
-        shown_global: None,
         writer_instance: spec.instances.first().map(|instance| instance.id.clone()),
-        guarded_until_ms: 0,
-        keeps_backups: false,
-        roles_active_ms: BTreeMap::new(),
         endpoints: endpoints.collect(),
+        ..Cluster::new(rds, &region.name, &spec.id, resource_id)
     };
     let clusters = &mut rds.regions.entry(region.name.clone()).or_default().clusters;
     clusters.insert(spec.id.clone(), cluster);
@@ -294,7 +289,8 @@ pub fn check(world: &World, spec: &WorldSpec) -> Result<(), SpecError> {
 pub fn start(world: &mut World) {
     let clusters: Vec<String> = world.rds.clusters().map(|c| c.resource_id.clone()).collect();
     for resource_id in clusters {
-        schedule_daily_backup(world, RdsEvent::DailyBackup { resource_id });
+        schedule_daily_backup(world, RdsEvent::DailyBackup { resource_id: resource_id.clone() });
+        schedule_maintenance(world, &resource_id);
     }
 }
 
@@ -341,6 +337,39 @@ impl Snapshot {
     }
 }
 
+impl Cluster {
+    /// A cluster that is being created, alone and with nothing chosen.
+    pub(crate) fn new(rds: &Rds, region: &str, id: &str, resource_id: String) -> Self {
+        Self {
+            region: region.to_owned(),
+            id: id.to_owned(),
+            arn: rds.arn(region, "cluster", id),
+            resource_id,
+            status: "creating".to_owned(),
+            engine: String::new(),
+            engine_version: String::new(),
+            database_name: None,
+            master_username: None,
+            managed_secret_arn: None,
+            kms_key: None,
+            encrypted_by_default: false,
+            settings: ClusterSettings::default(),
+            pending: None,
+            new_id: None,
+            host_mark: String::new(),
+            created_at_ms: 0,
+            membership: Membership::Standalone,
+            shown_global: None,
+            writer_instance: None,
+            guarded_until_ms: 0,
+            keeps_backups: false,
+            attached_ms: BTreeMap::new(),
+            invalid_roles: BTreeSet::new(),
+            endpoints: BTreeMap::new(),
+        }
+    }
+}
+
 impl GlobalCluster {
     /// A global cluster whose engine and encryption are those of a cluster; without members.
     pub(crate) fn of(source: &Cluster, id: &str, resource_id: String, account: &str) -> Self {
@@ -353,6 +382,12 @@ impl GlobalCluster {
             engine_version: source.engine_version.clone(),
             database_name: source.database_name.clone(),
             storage_encrypted: source.kms_key.is_some(),
+            encrypted_by_default: source.encrypted_by_default,
+            engine_lifecycle_support: source
+                .settings
+                .engine_lifecycle_support
+                .clone()
+                .filter(|_| source.engine == "aurora-postgresql"),
             deletion_protection: false,
             tags: BTreeMap::new(),
             members: Vec::new(),

@@ -1,9 +1,11 @@
 //! DeleteDBCluster, with the rules that keep a cluster from going too early.
 
+use super::checks::Checks;
 use super::cluster_api::{answer, named};
 use super::event::RdsEvent;
-use super::params::{cluster_state, global_state, identifier, invalid_combination};
+use super::params::{cluster_state, global_state, identifier, invalid_combination, unestablished};
 use super::{Answer, Cluster, Membership, Snapshot};
+use crate::behaviour::Check;
 use crate::wire::{AwsError, Params};
 use crate::world::World;
 
@@ -11,25 +13,20 @@ use crate::world::World;
 const SNAPSHOTS_MAX: usize = 100;
 
 pub(super) fn delete(world: &mut World, region: &str, params: &Params) -> Answer {
-    let cluster = named(&world.rds, region, params)?.clone();
-    let skips = params.bool("SkipFinalSnapshot")?.unwrap_or(false);
-    let snapshot_id = match (skips, params.has("FinalDBSnapshotIdentifier")) {
-        (true, false) => None,
-        (false, true) => Some(identifier(params, "FinalDBSnapshotIdentifier", 255)?),
-        (true, true) => {
-            return Err(invalid_combination(
-                "FinalDBSnapshotIdentifier can not be specified when deleting a cluster with \
-                 SkipFinalSnapshot",
-            ));
+    let mut checks = Checks::of(world);
+    let cluster = checks.see(Check::NotFound, named(world, region, params).cloned());
+    let snapshot_id = checks.see(Check::Malformed, snapshot_id(world, params));
+    let deleting = cluster.as_ref().is_some_and(|cluster| cluster.status == "deleting");
+    if let Some(cluster) = &cluster {
+        if deleting {
+            checks.see(Check::State, refuse_second(world, cluster));
+        } else {
+            let snapshot_id = snapshot_id.as_ref().and_then(Option::as_deref);
+            may_go(world, cluster, snapshot_id, &mut checks);
         }
-        (false, false) => {
-            return Err(invalid_combination(
-                "FinalDBSnapshotIdentifier is required unless SkipFinalSnapshot is specified.",
-            ));
-        }
-    };
-    may_go(world, &cluster, snapshot_id.as_deref())?;
-    if cluster.status == "deleting" {
+    }
+    let (cluster, snapshot_id) = checks.end(cluster.zip(snapshot_id))?;
+    if deleting {
         return Ok(Some(answer(world, &cluster)));
     }
 
@@ -53,20 +50,42 @@ pub(super) fn delete(world: &mut World, region: &str, params: &Params) -> Answer
     Ok(Some(answer))
 }
 
-fn may_go(world: &World, cluster: &Cluster, snapshot_id: Option<&str>) -> Result<(), AwsError> {
-    let id = &cluster.id;
-    if cluster.status == "deleting" {
-        let message = format!("Cluster {id} is already being deleted");
-        return if world.behaviour.second_deletion_refused {
-            Err(cluster_state(message))
-        } else {
-            Ok(())
-        };
-    }
+/// The final snapshot that is asked for, if one is.
+fn snapshot_id(world: &World, params: &Params) -> Result<Option<String>, AwsError> {
+    let skips = params.bool("SkipFinalSnapshot")?.unwrap_or(false);
+    let message = match (skips, params.has("FinalDBSnapshotIdentifier")) {
+        (true, false) => return Ok(None),
+        (false, true) => return identifier(params, "FinalDBSnapshotIdentifier", 255).map(Some),
+        (true, true) => {
+            "FinalDBSnapshotIdentifier can not be specified when deleting a cluster with \
+             SkipFinalSnapshot"
+        }
+        (false, false) => {
+            "FinalDBSnapshotIdentifier is required unless SkipFinalSnapshot is specified."
+        }
+    };
+    Err(unestablished(&world.behaviour.codes.snapshot_arguments, message))
+}
+
+fn refuse_second(world: &World, cluster: &Cluster) -> Result<(), AwsError> {
+    let message = format!("Cluster {} is already being deleted", cluster.id);
+    if world.behaviour.second_deletion_refused { Err(cluster_state(message)) } else { Ok(()) }
+}
+
+fn may_go(world: &World, cluster: &Cluster, snapshot_id: Option<&str>, checks: &mut Checks) {
     if let Some(snapshot_id) = snapshot_id {
-        check_snapshot_name(world, cluster, snapshot_id)?;
+        checks.see(Check::Exists, check_snapshot_name(world, cluster, snapshot_id));
+        checks.see(Check::Quota, check_snapshot_count(world, cluster));
     }
-    check_membership(world, cluster)?;
+    checks.see(Check::State, check_membership(world, cluster));
+    checks.see(Check::State, check_state(world, cluster, snapshot_id.is_some()));
+    if snapshot_id.is_some() {
+        checks.see(Check::Dependencies, check_key(world, cluster));
+    }
+}
+
+fn check_state(world: &World, cluster: &Cluster, snapshot: bool) -> Result<(), AwsError> {
+    let id = &cluster.id;
     if cluster.settings.deletion_protection {
         return Err(invalid_combination(
             "Cannot delete protected Cluster, please disable deletion protection and try again.",
@@ -82,39 +101,44 @@ fn may_go(world: &World, cluster: &Cluster, snapshot_id: Option<&str>) -> Result
             "DbCluster {id} is in stopped state but expected it to be one of available"
         )));
     }
-    if snapshot_id.is_some() && cluster.status != "available" {
+    let keyless = cluster.status.starts_with("inaccessible-encryption-credentials");
+    if snapshot && cluster.status != "available" && !keyless {
         return Err(cluster_state(format!(
             "Can't create a snapshot because the database cluster {id} isn't currently in the \
              available state. The cluster {id} is not currently in the available state."
         )));
     }
-    let keys = world.rds.regions.get(&cluster.region).map(|here| &here.kms_keys);
-    let lost = cluster.kms_key.as_ref().filter(|key| keys.is_none_or(|keys| !keys.contains(key)));
-    if let Some(key) = lost.filter(|_| snapshot_id.is_some()) {
-        let message = format!("The KMS key [{key}] of cluster {id} cannot be used");
-        return Err(AwsError::bad_request("KMSKeyNotAccessibleFault", message));
-    }
     Ok(())
 }
 
+fn check_key(world: &World, cluster: &Cluster) -> Result<(), AwsError> {
+    if world.rds.key_is_usable(cluster) {
+        return Ok(());
+    }
+    let key = cluster.kms_key.as_deref().unwrap_or_default();
+    let message = format!("The KMS key [{key}] of cluster {} cannot be used", cluster.id);
+    Err(unestablished(&world.behaviour.codes.snapshot_without_key, message))
+}
+
 fn check_snapshot_name(world: &World, cluster: &Cluster, id: &str) -> Result<(), AwsError> {
-    let Some(here) = world.rds.regions.get(&cluster.region) else { return Ok(()) };
-    if here.snapshots.contains_key(id) {
-        return Err(AwsError::bad_request(
-            "DBClusterSnapshotAlreadyExistsFault",
-            format!(
-                "Cannot create the cluster snapshot because one with the identifier {id} already exists."
-            ),
-        ));
+    let here = world.rds.regions.get(&cluster.region);
+    if !here.is_some_and(|here| here.snapshots.contains_key(id)) {
+        return Ok(());
     }
-    let manual = here.snapshots.values().filter(|s| s.snapshot_type == "manual").count();
-    if manual >= SNAPSHOTS_MAX {
-        return Err(AwsError::bad_request(
-            "SnapshotQuotaExceeded",
-            format!("Cannot create more than {SNAPSHOTS_MAX} manual snapshots"),
-        ));
+    let message = format!(
+        "Cannot create the cluster snapshot because one with the identifier {id} already exists."
+    );
+    Err(AwsError::bad_request("DBClusterSnapshotAlreadyExistsFault", message))
+}
+
+fn check_snapshot_count(world: &World, cluster: &Cluster) -> Result<(), AwsError> {
+    let here = world.rds.regions.get(&cluster.region);
+    let snapshots = here.into_iter().flat_map(|here| here.snapshots.values());
+    if snapshots.filter(|s| s.snapshot_type == "manual").count() < SNAPSHOTS_MAX {
+        return Ok(());
     }
-    Ok(())
+    let message = format!("Cannot create more than {SNAPSHOTS_MAX} manual snapshots");
+    Err(AwsError::bad_request("SnapshotQuotaExceeded", message))
 }
 
 /// A member of a global cluster stays, and for a while so does one that has just been removed.

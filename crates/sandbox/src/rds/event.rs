@@ -1,14 +1,17 @@
 //! What happens to clusters and global clusters after a call has been answered.
 
-use super::backup::{back_up, back_up_soon, schedule_daily_backup};
-use super::{Cluster, GlobalCluster, Instance, Membership, global_move};
+use super::backup::{back_up, be_kept_soon, maintain, schedule_daily_backup, schedule_maintenance};
+use super::{
+    Cluster, GlobalCluster, Instance, Membership, cluster_modify, global_move, instance_event,
+    keys, upgrade,
+};
 use crate::rows::NewStream;
 use crate::world::{Event, Pace, World};
 
 /// How often something that waits for something else looks again.
-const LOOK_AGAIN_MS: i64 = 5_000;
+pub(super) const LOOK_AGAIN_MS: i64 = 5_000;
 /// A status that no documentation lists, and for how many seconds it is shown.
-const UNKNOWN_STATUS: &str = "warming-up";
+pub(super) const UNKNOWN_STATUS: &str = "warming-up";
 const UNKNOWN_S: f64 = 30.0;
 
 /// A step of RDS. Things are named by resource id, so that a step never meets a thing that was made
@@ -135,6 +138,52 @@ pub enum RdsEvent {
         /// Which.
         resource_id: String,
     },
+    /// A cluster's maintenance window begins.
+    WeeklyMaintenance {
+        /// Which.
+        resource_id: String,
+    },
+    /// A cluster is maintained outside of its window.
+    Maintenance {
+        /// Which.
+        resource_id: String,
+    },
+    /// A cluster has got its new name.
+    ClusterRenamed {
+        /// Which.
+        resource_id: String,
+    },
+    /// A cluster has been upgraded, or could not be.
+    ClusterUpgraded {
+        /// Which.
+        resource_id: String,
+        /// To what.
+        version: String,
+        /// `available`, or a terminal status.
+        status: String,
+    },
+    /// All members of a global cluster have been upgraded.
+    GlobalUpgraded {
+        /// Which.
+        global: String,
+        /// To what.
+        version: String,
+    },
+    /// A deleted instance may go: its check is over.
+    InstancePrechecked {
+        /// Which.
+        resource_id: String,
+    },
+    /// A cluster notices that its key is lost, or usable again.
+    KeyNoticed {
+        /// Which.
+        resource_id: String,
+    },
+    /// A cluster's key has been lost for too long.
+    KeyGivenUp {
+        /// Which.
+        resource_id: String,
+    },
 }
 
 impl World {
@@ -154,8 +203,16 @@ impl World {
     /// How what the call in hand begins is to end: `available`, unless a fault says otherwise.
     pub(crate) fn ending(&self) -> String {
         match &self.pace {
-            Pace::Fail(status) => status.clone(),
+            Pace::Fail(status, _) => status.clone(),
             _ => "available".to_owned(),
+        }
+    }
+
+    /// How long what the call in hand begins is to stay in the status of its failure.
+    pub(crate) const fn recovery_ms(&self) -> Option<i64> {
+        match &self.pace {
+            Pace::Fail(_, for_ms) => *for_ms,
+            _ => None,
         }
     }
 
@@ -164,7 +221,7 @@ impl World {
         regions.flat_map(|r| r.clusters.values_mut()).find(|c| c.resource_id == resource_id)
     }
 
-    fn instance_named(&mut self, resource_id: &str) -> Option<&mut Instance> {
+    pub(crate) fn instance_named(&mut self, resource_id: &str) -> Option<&mut Instance> {
         let regions = self.rds.regions.values_mut();
         regions.flat_map(|r| r.instances.values_mut()).find(|i| i.resource_id == resource_id)
     }
@@ -186,14 +243,17 @@ pub fn apply(world: &mut World, event: RdsEvent) {
         RdsEvent::MemberConnected { resource_id } => connect(world, &resource_id),
         RdsEvent::ClusterGone { resource_id } => cluster_gone(world, resource_id),
         RdsEvent::InstanceCreated { resource_id, status } => {
-            instance_created(world, resource_id, status);
+            instance_event::created(world, resource_id, status);
         }
         RdsEvent::InstanceStatus { resource_id, from, to } => {
             if let Some(found) = world.instance_named(&resource_id).filter(|i| i.status == from) {
                 found.status = to;
             }
         }
-        RdsEvent::InstanceGone { resource_id } => instance_gone(world, &resource_id),
+        RdsEvent::InstanceGone { resource_id } => instance_event::gone(world, &resource_id),
+        RdsEvent::InstancePrechecked { resource_id } => {
+            instance_event::prechecked(world, &resource_id);
+        }
         RdsEvent::SnapshotAvailable { arn } => snapshot_available(world, &arn),
         RdsEvent::SourceListed { global, arn } => source_listed(world, &global, arn),
         RdsEvent::MemberListed { resource_id } => member_listed(world, &resource_id),
@@ -225,6 +285,22 @@ pub fn apply(world: &mut World, event: RdsEvent) {
             schedule_daily_backup(world, RdsEvent::DailyBackup { resource_id });
         }
         RdsEvent::Backup { resource_id } => back_up(world, &resource_id),
+        RdsEvent::WeeklyMaintenance { resource_id } => {
+            if world.behaviour.maintained_weekly {
+                maintain(world, &resource_id);
+            }
+            schedule_maintenance(world, &resource_id);
+        }
+        RdsEvent::Maintenance { resource_id } => maintain(world, &resource_id),
+        RdsEvent::ClusterRenamed { resource_id } => cluster_modify::renamed(world, &resource_id),
+        RdsEvent::ClusterUpgraded { resource_id, version, status } => {
+            upgrade::cluster_upgraded(world, &resource_id, &version, status);
+        }
+        RdsEvent::GlobalUpgraded { global, version } => {
+            upgrade::global_upgraded(world, &global, &version);
+        }
+        RdsEvent::KeyNoticed { resource_id } => keys::noticed(world, &resource_id),
+        RdsEvent::KeyGivenUp { resource_id } => keys::given_up(world, &resource_id),
     }
 }
 
@@ -239,8 +315,8 @@ fn cluster_left(world: &mut World, resource_id: &str, from: &str, to: String) {
         return;
     };
     cluster.status = to;
-    if from != "backing-up" {
-        back_up_soon(world, resource_id);
+    if !["backing-up", "maintenance"].contains(&from) {
+        be_kept_soon(world, resource_id);
     }
 }
 
@@ -267,12 +343,14 @@ fn cluster_created(world: &mut World, resource_id: &str, status: String) {
         return;
     }
     let connects = cluster.is_reader() && status == "available";
+    let created = status == "available";
     cluster.status = status;
     let cluster = cluster.clone();
-    world.tell(170, &cluster, "");
-    back_up_soon(world, resource_id);
+    world.tell(if created { 170 } else { 354 }, &cluster, "");
+    be_kept_soon(world, resource_id);
     let resource_id = resource_id.to_owned();
     schedule_daily_backup(world, RdsEvent::DailyBackup { resource_id: resource_id.clone() });
+    schedule_maintenance(world, &resource_id);
     if connects {
         let seconds = world.behaviour.timings.connect_s;
         world.after(seconds, RdsEvent::MemberConnected { resource_id });
@@ -336,68 +414,13 @@ fn cluster_gone(world: &mut World, resource_id: String) {
     world.tell(171, &cluster, "");
 }
 
-fn instance_created(world: &mut World, resource_id: String, status: String) {
-    let Some(instance) = world.instance_named(&resource_id).map(|instance| instance.clone()) else {
-        return;
-    };
-    let transient = ["creating", "configuring-enhanced-monitoring", UNKNOWN_STATUS];
-    let transient = [&transient[..], &["modifying", "backing-up"]].concat();
-    if !transient.contains(&instance.status.as_str()) {
-        return;
-    }
-    let cluster_creating = world
-        .rds
-        .cluster(&instance.region, &instance.cluster_id)
-        .is_some_and(|cluster| is_being_created(&cluster.status));
-    if cluster_creating && status == "available" {
-        let at_ms = world.now_ms + LOOK_AGAIN_MS;
-        world.schedule_at(at_ms, Event::Rds(RdsEvent::InstanceCreated { resource_id, status }));
-        return;
-    }
-    let before = if status == "available" { next_before_available(world, &instance) } else { None };
-    if let Some(instance) = world.instance_named(&resource_id) {
-        before.unwrap_or(&status).clone_into(&mut instance.status);
-    }
-    if before.is_some() {
-        let seconds = world.behaviour.timings.modify_s;
-        world.after(seconds, RdsEvent::InstanceCreated { resource_id, status });
-        return;
-    }
-    let number = match status.as_str() {
-        "available" => 5,
-        "incompatible-parameters" => 35,
-        "incompatible-network" => 36,
-        _ => 353,
-    };
-    world.tell(number, &instance, &status);
-}
-
-/// The status that a new instance passes through next, if it is not to be available yet.
-fn next_before_available(world: &World, instance: &Instance) -> Option<&'static str> {
-    let monitored = instance.settings.monitoring.as_ref().is_some_and(|m| m.interval_s > 0);
-    let (unknown, backs_up) =
-        (world.behaviour.unknown_statuses, world.behaviour.new_instance_backs_up);
-    let order = [
-        ("creating", true),
-        (UNKNOWN_STATUS, unknown),
-        ("configuring-enhanced-monitoring", monitored),
-        ("modifying", backs_up),
-        ("backing-up", backs_up),
-    ];
-    let reached = order.iter().position(|(status, _)| *status == instance.status)?;
-    order[reached + 1..].iter().find(|(_, shown)| *shown).map(|(status, _)| *status)
-}
-
-fn instance_gone(world: &mut World, resource_id: &str) {
-    if let Some(instance) = world.instance_named(resource_id).map(|instance| instance.clone()) {
-        world.tell(3, &instance, "");
-    }
-    for region in world.rds.regions.values_mut() {
-        region.instances.retain(|_, instance| instance.resource_id != resource_id);
-    }
-}
-
 fn source_listed(world: &mut World, global: &str, arn: String) {
+    if world.behaviour.new_global_modifies_its_source
+        && let Some(source) = world.rds.cluster_by_arn_mut(&arn)
+        && source.status == "modifying"
+    {
+        "available".clone_into(&mut source.status);
+    }
     let Some(global) = world.global_named(global) else { return };
     let id = global.id.clone();
     if global.member(&arn).is_some() {

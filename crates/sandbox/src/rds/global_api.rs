@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use super::checks::Checks;
 use super::event::RdsEvent;
 use super::params::{
     cluster_state, filters, global_state, identifier, invalid_combination, invalid_value, page,
-    tags,
+    tags, unestablished,
 };
-use super::{Answer, Cluster, GlobalCluster, Membership, Rds, render};
+use super::{Answer, Cluster, GlobalCluster, Membership, Rds, instance_api, render, upgrade};
+use crate::behaviour::Check;
 use crate::wire::{AwsError, Params, Xml};
 use crate::world::World;
 
@@ -16,18 +18,29 @@ pub(super) fn not_found(id: &str) -> AwsError {
     AwsError::not_found("GlobalClusterNotFoundFault", format!("Global cluster {id} not found"))
 }
 
+/// Where Aurora has no global clusters, it does not know the calls that are about them.
+pub(super) fn check_region(world: &World, region: &str, operation: &str) -> Result<(), AwsError> {
+    let unknown = world.rds.regions.get(region).is_some_and(|here| here.without_global_clusters);
+    if unknown && operation.contains("GlobalCluster") {
+        return Err(invalid_value("Access Denied to API Version: APIGlobalDatabases"));
+    }
+    Ok(())
+}
+
 /// The global cluster that a call names; look-ups do not mind the case.
-pub(super) fn named<'a>(rds: &'a Rds, params: &Params) -> Result<&'a GlobalCluster, AwsError> {
-    named_in(&rds.globals, params)
+pub(super) fn named<'a>(world: &'a World, params: &Params) -> Result<&'a GlobalCluster, AwsError> {
+    named_in(&world.rds.globals, world, params)
 }
 
 fn named_in<'a>(
     globals: &'a BTreeMap<String, GlobalCluster>,
+    world: &World,
     params: &Params,
 ) -> Result<&'a GlobalCluster, AwsError> {
     let id = params.required("GlobalClusterIdentifier")?;
     if id.starts_with("arn:") {
-        return Err(invalid_value(format!("Invalid global cluster identifier:  {id}")));
+        let code = &world.behaviour.codes.arn_as_global_id;
+        return Err(unestablished(code, format!("Invalid global cluster identifier:  {id}")));
     }
     globals.get(&id.to_ascii_lowercase()).ok_or_else(|| not_found(id))
 }
@@ -37,14 +50,70 @@ pub(super) fn answer(world: &World, global: &GlobalCluster) -> String {
 }
 
 pub(super) fn create(world: &mut World, region: &str, params: &Params) -> Answer {
-    let id = identifier(params, "GlobalClusterIdentifier", 63)?;
     match params.get("SourceDBClusterIdentifier").map(str::to_owned) {
-        Some(source) => create_from(world, region, params, &id, &source),
-        None => create_empty(world, params, &id),
+        Some(source) => create_from(world, region, params, &source),
+        None => create_empty(world, params),
     }
 }
 
-fn create_from(world: &mut World, region: &str, params: &Params, id: &str, source: &str) -> Answer {
+/// The identifier and the tags of a new global cluster, if there is room for it.
+fn check_new(world: &World, params: &Params, checks: &mut Checks) -> Option<New> {
+    let id = checks.see(Check::Malformed, identifier(params, "GlobalClusterIdentifier", 63));
+    let tags = checks.see(Check::Malformed, tags(params));
+    let protected = checks.see(Check::Malformed, params.bool("DeletionProtection"));
+    if let Some(id) = &id {
+        checks.see(Check::Exists, refuse_existing(&world.rds, id));
+    }
+    if world.rds.globals.len() >= world.behaviour.global_clusters_max {
+        let message = "Global cluster quota exceeded";
+        let error = AwsError::bad_request("GlobalClusterQuotaExceededFault", message);
+        checks.see::<()>(Check::Quota, Err(error));
+    }
+    Some(New { id: id?, tags: tags?, protected: protected?.unwrap_or(false) })
+}
+
+/// What a new global cluster is given in any case.
+struct New {
+    id: String,
+    tags: BTreeMap<String, String>,
+    protected: bool,
+}
+
+fn create_from(world: &mut World, region: &str, params: &Params, source: &str) -> Answer {
+    let mut checks = Checks::of(world);
+    checks.see(Check::Combination, refuse_inherited(params));
+    let source = checks.see(Check::NotFound, find_source(world, region, source).cloned());
+    let new = check_new(world, params, &mut checks);
+    if let Some(source) = &source {
+        checks.see(Check::State, check_source_state(source));
+        checks.see(Check::Combination, check_source(world, source));
+    }
+    let (New { id, tags, protected }, source) = checks.end(new.zip(source))?;
+
+    let resource_id = world.rds.new_resource_id("cluster").to_ascii_lowercase();
+    let mut global = GlobalCluster::of(&source, &id, resource_id.clone(), &world.rds.account);
+    global.deletion_protection = protected;
+    global.tags = tags;
+    let answer = answer(world, &global);
+    world.rds.globals.insert(id.clone(), global);
+    let modifies = world.behaviour.new_global_modifies_its_source;
+    if let Some(cluster) = world.rds.cluster_mut(&source.region, &source.id) {
+        cluster.membership = Membership::Writer { global: id };
+        if modifies {
+            "modifying".clone_into(&mut cluster.status);
+        }
+    }
+    let timings = world.behaviour.timings.clone();
+    let available_ms = become_available(world, &resource_id, timings.create_global_s);
+    let listed_ms = world.draw_ms(timings.source_listed_s);
+    let listed_ms = if world.behaviour.eventually_consistent { listed_ms } else { 0 };
+    let event = RdsEvent::SourceListed { global: resource_id, arn: source.arn };
+    let at_ms = available_ms.max(world.now_ms.saturating_add(listed_ms));
+    world.schedule_at(at_ms, crate::Event::Rds(event));
+    Ok(Some(answer))
+}
+
+fn refuse_inherited(params: &Params) -> Result<(), AwsError> {
     for (parameter, word) in [
         ("Engine", "engineName"),
         ("EngineVersion", "engineVersion"),
@@ -58,52 +127,37 @@ fn create_from(world: &mut World, region: &str, params: &Params, id: &str, sourc
             )));
         }
     }
-    let source = find_source(&world.rds, region, source)?.clone();
-    refuse_existing(&world.rds, id)?;
-    check_source(&source)?;
-    let protected = params.bool("DeletionProtection")?.unwrap_or(false);
-    let tags = tags(params)?;
-
-    let resource_id = world.rds.new_resource_id("cluster").to_ascii_lowercase();
-    let mut global = GlobalCluster::of(&source, id, resource_id.clone(), &world.rds.account);
-    global.deletion_protection = protected;
-    global.tags = tags;
-    let answer = answer(world, &global);
-    world.rds.globals.insert(id.to_owned(), global);
-    if let Some(cluster) = world.rds.cluster_mut(&source.region, &source.id) {
-        cluster.membership = Membership::Writer { global: id.to_owned() };
-    }
-    let timings = world.behaviour.timings.clone();
-    let available_ms = become_available(world, &resource_id, timings.create_global_s);
-    let listed_ms = world.draw_ms(timings.source_listed_s);
-    let listed_ms = if world.behaviour.eventually_consistent { listed_ms } else { 0 };
-    let event = RdsEvent::SourceListed { global: resource_id, arn: source.arn };
-    let at_ms = available_ms.max(world.now_ms.saturating_add(listed_ms));
-    world.schedule_at(at_ms, crate::Event::Rds(event));
-    Ok(Some(answer))
+    Ok(())
 }
 
-fn create_empty(world: &mut World, params: &Params, id: &str) -> Answer {
-    let Some(engine) = params.get("Engine") else {
-        return Err(invalid_value(
+fn create_empty(world: &mut World, params: &Params) -> Answer {
+    let mut checks = Checks::of(world);
+    let new = check_new(world, params, &mut checks);
+    let engine = params.get("Engine").map(str::to_owned).ok_or_else(|| {
+        invalid_value(
             "When creating standalone global cluster, value for engineName should be specified",
-        ));
-    };
-    refuse_existing(&world.rds, id)?;
-    let engine = engine.to_owned();
-    let encrypted = params.bool("StorageEncrypted")?.unwrap_or(false);
-    let protected = params.bool("DeletionProtection")?.unwrap_or(false);
-    let tags = tags(params)?;
+        )
+    });
+    let engine = checks.see(Check::Combination, engine);
+    let encrypted = checks.see(Check::Malformed, params.bool("StorageEncrypted"));
+    let found = new.zip(engine.zip(encrypted));
+    let (New { id, tags, protected }, (engine, encrypted)) = checks.end(found)?;
     let resource_id = world.rds.new_resource_id("cluster").to_ascii_lowercase();
+    let encrypted = encrypted.unwrap_or(false);
     let global = GlobalCluster {
-        id: id.to_owned(),
-        resource_id: resource_id.clone(),
         arn: format!("arn:aws:rds::{}:global-cluster:{id}", world.account),
+        id: id.clone(),
+        resource_id: resource_id.clone(),
         status: "creating".to_owned(),
         engine_version: params.get("EngineVersion").unwrap_or_default().to_owned(),
+        engine_lifecycle_support: params
+            .get("EngineLifecycleSupport")
+            .map(str::to_owned)
+            .filter(|_| engine == "aurora-postgresql"),
         engine,
         database_name: params.get("DatabaseName").map(str::to_owned),
         storage_encrypted: encrypted,
+        encrypted_by_default: !encrypted && world.behaviour.encrypts_by_default,
         deletion_protection: protected,
         tags,
         members: Vec::new(),
@@ -112,7 +166,7 @@ fn create_empty(world: &mut World, params: &Params, id: &str) -> Answer {
         setting_up_until_ms: 0,
     };
     let answer = answer(world, &global);
-    world.rds.globals.insert(id.to_owned(), global);
+    world.rds.globals.insert(id, global);
     let seconds = world.behaviour.timings.create_global_s;
     become_available(world, &resource_id, seconds);
     Ok(Some(answer))
@@ -133,28 +187,29 @@ fn refuse_existing(rds: &Rds, id: &str) -> Result<(), AwsError> {
     Err(AwsError::bad_request("GlobalClusterAlreadyExistsFault", message))
 }
 
-fn find_source<'a>(rds: &'a Rds, region: &str, arn: &str) -> Result<&'a Cluster, AwsError> {
+fn find_source<'a>(world: &'a World, region: &str, arn: &str) -> Result<&'a Cluster, AwsError> {
     let parts: Vec<&str> = arn.split(':').collect();
     let ["arn", _, "rds", actual, _, "cluster", id] = parts.as_slice() else {
         return Err(invalid_value(format!("Malformed db cluster arn {arn}")));
     };
     if *actual != region {
-        return Err(invalid_value(format!(
+        let code = &world.behaviour.codes.source_elsewhere;
+        let message = format!(
             "The provided ARN ({arn}) is invalid for this parameter (SourceDBClusterIdentifier). \
              Expected region = {region}, actual region = {actual}"
-        )));
+        );
+        return Err(unestablished(code, message));
     }
-    rds.cluster(region, id).ok_or_else(|| {
+    world.rds.cluster(region, id).ok_or_else(|| {
         AwsError::not_found("DBClusterNotFoundFault", format!("DBCluster {id} not found"))
     })
 }
 
-fn check_source(source: &Cluster) -> Result<(), AwsError> {
-    let id = &source.id;
+fn check_source_state(source: &Cluster) -> Result<(), AwsError> {
     if source.status != "available" {
         return Err(cluster_state(format!(
-            "DbCluster {id} is in {} state but expected it to be one of available",
-            source.status
+            "DbCluster {} is in {} state but expected it to be one of available",
+            source.id, source.status
         )));
     }
     if source.global().is_some() || source.shown_global.is_some() {
@@ -163,25 +218,39 @@ fn check_source(source: &Cluster) -> Result<(), AwsError> {
             source.arn
         )));
     }
+    Ok(())
+}
+
+fn check_source(world: &World, source: &Cluster) -> Result<(), AwsError> {
+    let (id, codes) = (&source.id, &world.behaviour.codes);
     if source.managed_secret_arn.is_some() {
-        return Err(invalid_combination(format!(
+        let message = format!(
             "DB cluster {id} has its master password managed in Secrets Manager, which global \
              clusters do not support"
-        )));
+        );
+        return Err(unestablished(&codes.managed_secret, message));
     }
     if source.settings.backtrack_window_s.is_some() {
-        return Err(invalid_combination(format!(
-            "DB cluster {id} has backtrack enabled, which global clusters do not support"
-        )));
+        let message =
+            format!("DB cluster {id} has backtrack enabled, which global clusters do not support");
+        return Err(unestablished(&codes.backtrack, message));
     }
-    Ok(())
+    let mut instances = world.rds.instances_of(source);
+    match instances.find(|instance| !instance_api::suits_global_clusters(&instance.settings.class))
+    {
+        Some(small) => Err(invalid_combination(format!(
+            "DB instance class {} is not supported for global clusters",
+            small.settings.class
+        ))),
+        None => Ok(()),
+    }
 }
 
 pub(super) fn describe(world: &mut World, region: &str, params: &Params) -> Answer {
     let world = &*world;
     let seen = world.globals_seen_from(region);
     let found: Vec<&GlobalCluster> = if params.has("GlobalClusterIdentifier") {
-        vec![named_in(seen, params)?]
+        vec![named_in(seen, world, params)?]
     } else {
         seen.values().collect()
     };
@@ -207,33 +276,64 @@ pub(super) fn describe(world: &mut World, region: &str, params: &Params) -> Answ
 }
 
 pub(super) fn modify(world: &mut World, params: &Params) -> Answer {
-    let global = named(&world.rds, params)?;
-    let (id, resource_id) = (global.id.clone(), global.resource_id.clone());
-    if global.status != "available" {
-        return Err(global_state(format!("Global cluster {id} is in {} state", global.status)));
+    let mut checks = Checks::of(world);
+    let global = checks.see(Check::NotFound, named(world, params).cloned());
+    let protected = checks.see(Check::Malformed, params.bool("DeletionProtection"));
+    let mut new_id = None;
+    let mut upgrade = None;
+    if let Some(global) = &global {
+        if params.has("NewGlobalClusterIdentifier") {
+            let id = identifier(params, "NewGlobalClusterIdentifier", 63);
+            new_id = checks.see(Check::Malformed, id).filter(|new_id| *new_id != global.id);
+        }
+        if let Some(new_id) = &new_id {
+            checks.see(Check::Exists, refuse_existing(&world.rds, new_id));
+        }
+        checks.see(Check::State, check_modifiable(global));
+        upgrade =
+            checks.see(Check::Combination, upgrade::of_global(world, global, params)).flatten();
     }
-    if let Some(version) = params.get("EngineVersion")
-        && version != global.engine_version
-    {
-        let message = format!("Global cluster {id} only supports Major Version Upgrades");
-        return Err(invalid_value(message));
-    }
-    let renamed = params.has("NewGlobalClusterIdentifier");
-    let new_id = renamed.then(|| identifier(params, "NewGlobalClusterIdentifier", 63));
-    let new_id = new_id.transpose()?.filter(|new_id| *new_id != id);
-    if let Some(new_id) = &new_id {
-        refuse_existing(&world.rds, new_id)?;
-    }
-    if let Some(protected) = params.bool("DeletionProtection")?
+    let (global, protected) = checks.end(global.zip(protected))?;
+
+    let resource_id = global.resource_id.clone();
+    if let Some(protected) = protected
         && let Some(global) = world.global_named(&resource_id)
     {
         global.deletion_protection = protected;
     }
     if let Some(new_id) = new_id {
-        rename(world, &id, new_id)?;
+        rename(world, &global.id, new_id)?;
     }
-    let global = world.global_named(&resource_id).cloned().ok_or_else(|| not_found(&id))?;
+    let changed = world.global_named(&resource_id).is_some_and(|changed| *changed != global);
+    if let Some(version) = upgrade {
+        upgrade::begin_global(world, &resource_id, version);
+    } else if changed && world.behaviour.global_modification_shows {
+        show_modification(world, &resource_id);
+    }
+    let global = world.global_named(&resource_id).cloned().ok_or_else(|| not_found(&global.id))?;
     Ok(Some(answer(world, &global)))
+}
+
+fn check_modifiable(global: &GlobalCluster) -> Result<(), AwsError> {
+    let id = &global.id;
+    match global.status.as_str() {
+        "available" => Ok(()),
+        "upgrading" => Err(global_state(format!("Global cluster {id} is upgrading"))),
+        status => Err(global_state(format!("Global cluster {id} is in {status} state"))),
+    }
+}
+
+fn show_modification(world: &mut World, resource_id: &str) {
+    if let Some(global) = world.global_named(resource_id) {
+        "modifying".clone_into(&mut global.status);
+    }
+    let event = RdsEvent::GlobalStatus {
+        global: resource_id.to_owned(),
+        from: "modifying".to_owned(),
+        to: "available".to_owned(),
+    };
+    let seconds = world.behaviour.timings.modify_s;
+    world.after(seconds, event);
 }
 
 fn rename(world: &mut World, id: &str, new_id: String) -> Result<(), AwsError> {
@@ -257,23 +357,26 @@ fn rename(world: &mut World, id: &str, new_id: String) -> Result<(), AwsError> {
 }
 
 pub(super) fn delete(world: &mut World, params: &Params) -> Answer {
-    let global = named(&world.rds, params)?.clone();
+    let global = named(world, params)?.clone();
     if global.status == "deleting" {
         let message = format!("Global cluster {} is being deleted", global.id);
         let refused = world.behaviour.second_deletion_refused;
         return if refused { Err(global_state(message)) } else { Ok(Some(answer(world, &global))) };
     }
+    let mut checks = Checks::of(world);
     if global.deletion_protection {
-        return Err(invalid_combination(
-            "Cannot delete protected Global Cluster, please disable deletion protection and try \
-             again.",
-        ));
+        let code = &world.behaviour.codes.protected_global;
+        let message = "Cannot delete protected Global Cluster, please disable deletion protection \
+                       and try again.";
+        checks.see::<()>(Check::State, Err(unestablished(code, message)));
     }
     // A source that is not listed yet is a member all the same.
     let in_use = world.rds.clusters_in(&global.id).next().is_some();
     if !global.members.is_empty() || in_use || world.now_ms < global.not_empty_until_ms {
-        return Err(global_state(format!("Global Cluster {} is not empty", global.arn)));
+        let message = format!("Global Cluster {} is not empty", global.arn);
+        checks.see::<()>(Check::State, Err(global_state(message)));
     }
+    checks.end(Some(()))?;
     if let Some(global) = world.global_named(&global.resource_id) {
         global.status = "deleting".to_owned();
     }

@@ -1,175 +1,79 @@
-//! RemoveFromGlobalCluster, SwitchoverGlobalCluster, FailoverGlobalCluster: what changes who is the
-//! writer.
+//! SwitchoverGlobalCluster and FailoverGlobalCluster: what makes another member the writer.
 
-use rand::Rng;
-
+use super::checks::Checks;
 use super::event::{RdsEvent, connect};
 use super::global_api::{answer, named};
-use super::params::{cluster_state, global_state, invalid_combination, invalid_value};
-use super::{Answer, Cluster, GlobalCluster, Membership, Operation, Snapshot};
+use super::global_leave::{bound_to_region_of, not_available};
+use super::params::{cluster_state, global_state, invalid_combination};
+use super::version::may_switch_over;
+use super::{Answer, Cluster, GlobalCluster, Member, Membership, Operation, Snapshot};
 use crate::Event;
+use crate::behaviour::Check;
 use crate::wire::{AwsError, Params};
 use crate::world::World;
 
 /// Part of a switchover or failover after which the writer is another one.
 const FLIP_AT: f64 = 0.7;
 
-pub(super) fn remove(world: &mut World, params: &Params) -> Answer {
-    let arn = params.required("DbClusterIdentifier")?.to_owned();
-    let global = named(&world.rds, params)?.clone();
-    if !arn.starts_with("arn:") {
-        return Err(invalid_value(format!("Malformed db cluster arn {arn}")));
-    }
-    let (cluster, is_writer) = removable(world, &global, &arn)?;
-    leave(world, &global, &cluster, is_writer);
-    let global = world.rds.globals.get(&global.id).cloned().unwrap_or(global);
-    Ok(Some(answer(world, &global)))
-}
-
-/// The member, and whether it is the writer, if it may be removed.
-fn removable(
-    world: &World,
-    global: &GlobalCluster,
-    arn: &str,
-) -> Result<(Cluster, bool), AwsError> {
-    let not_found =
-        || invalid_value(format!("Cluster {arn} is not found in global cluster {}", global.id));
-    let member = global.member(arn).ok_or_else(not_found)?;
-    let cluster = world.rds.cluster_by_arn(arn).ok_or_else(not_found)?;
-    if member.leaving && !world.behaviour.second_removal_accepted {
-        return Err(not_available(cluster));
-    }
-    if let Some(operation) = &global.operation {
-        return Err(global_state(format!("Global cluster {} is {}", global.id, operation.status)));
-    }
-    // One that has joined and is not listed yet is there all the same.
-    let others = global.members.iter().any(|other| other.arn != arn)
-        || world.rds.clusters_in(&global.id).any(|other| other.arn != arn);
-    if member.is_writer && others {
-        let message = "Can't remove writer cluster when there are other clusters";
-        return Err(if world.behaviour.writer_removal_is_invalid_parameter {
-            invalid_value(message)
-        } else {
-            global_state(message)
-        });
-    }
-    let removable = ["available", "backing-up"].contains(&cluster.status.as_str());
-    if !removable && !member.leaving {
-        return Err(not_available(cluster));
-    }
-    Ok((cluster.clone(), member.is_writer))
-}
-
-fn not_available(cluster: &Cluster) -> AwsError {
-    cluster_state(format!(
-        "DbCluster {} is in {} state but expected it to be one of available",
-        cluster.id, cluster.status
-    ))
-}
-
-fn leave(world: &mut World, global: &GlobalCluster, cluster: &Cluster, is_writer: bool) {
-    let already = global.member(&cluster.arn).is_some_and(|member| member.leaving);
-    if already {
-        return;
-    }
-    let timings = world.behaviour.timings.clone();
-    if let Some(global) = world.global_named(&global.resource_id) {
-        for member in global.members.iter_mut().filter(|member| member.arn == cluster.arn) {
-            member.leaving = true;
-        }
-    }
-    let headless = world.rds.instances_of(cluster).next().is_none();
-    if !is_writer {
-        stop_replication(world, global, cluster);
-    }
-    let modifies = is_writer && world.behaviour.writer_removal_modifies;
-    if let Some(cluster) = world.rds.cluster_by_arn_mut(&cluster.arn) {
-        cluster.membership = Membership::Standalone;
-        if !is_writer {
-            cluster.status = "promoting".to_owned();
-        } else if modifies {
-            cluster.status = "modifying".to_owned();
-        }
-    }
-    if headless && !is_writer && !world.behaviour.headless_detach_settles {
-        return;
-    }
-    let unlisted =
-        RdsEvent::MemberUnlisted { global: global.resource_id.clone(), arn: cluster.arn.clone() };
-    let unlisted_ms = world.eventually(timings.removed_still_listed_s, unlisted);
-    let from = if is_writer { "modifying" } else { "promoting" };
-    let seconds = if is_writer { timings.modify_s } else { timings.promote_s };
-    if !is_writer || modifies {
-        let promoted_ms = world.now_ms.saturating_add(world.draw_ms(seconds)).max(unlisted_ms);
-        let event = RdsEvent::ClusterStatus {
-            resource_id: cluster.resource_id.clone(),
-            from: from.to_owned(),
-            to: world.ending(),
-        };
-        world.schedule_at(promoted_ms, Event::Rds(event));
-    }
-}
-
-/// Cuts a reader off where it stands; one that was still copying holds only a part.
-fn stop_replication(world: &mut World, global: &GlobalCluster, cluster: &Cluster) {
-    let connected = global
-        .member(&cluster.arn)
-        .is_some_and(|member| member.synchronization.as_deref() == Some("connected"));
-    if connected {
-        world.rows.cut(&cluster.resource_id, world.now_ms);
-    } else if let Membership::Reader { source, .. } = &cluster.membership
-        && let Some(source) = world.rds.cluster_by_arn(source)
-    {
-        let source = source.resource_id.clone();
-        let part = world.rng().random_range(0.1..0.9);
-        world.rows.copy_part(&source, &cluster.resource_id, part);
-    }
-}
-
 pub(super) fn switch_over(world: &mut World, region: &str, params: &Params) -> Answer {
-    let global = named(&world.rds, params)?;
-    let writer = global.writer().map(|writer| writer.arn.clone()).unwrap_or_default();
-    bound_to_region_of(world, region, &writer, "primary")?;
-    begin(world, params, false)
+    let mut checks = Checks::of(world);
+    if let Ok(global) = named(world, params) {
+        let writer = global.writer().map(|writer| writer.arn.as_str()).unwrap_or_default();
+        checks.see(Check::State, moves_from(world, region, writer, "primary"));
+    }
+    begin(world, params, checks, false)
 }
 
-/// Some calls belong into the Region of one of the clusters.
-fn bound_to_region_of(world: &World, region: &str, arn: &str, whose: &str) -> Result<(), AwsError> {
-    let home = arn.split(':').nth(3);
-    if !world.behaviour.moves_are_bound_to_a_region || home.is_none_or(|home| home == region) {
-        return Ok(());
-    }
-    let message = format!("This operation must be called in the Region of the {whose} DB cluster");
-    Err(global_state(message))
+/// A switchover or a failover belongs into the Region of one of the clusters.
+fn moves_from(world: &World, region: &str, arn: &str, whose: &str) -> Result<(), AwsError> {
+    let bound = world.behaviour.moves_are_bound_to_a_region;
+    if bound { bound_to_region_of(world, region, arn, whose) } else { Ok(()) }
 }
 
 pub(super) fn fail_over(world: &mut World, region: &str, params: &Params) -> Answer {
+    let mut checks = Checks::of(world);
     let allows_loss = params.bool("AllowDataLoss")?;
-    let switches = params.bool("Switchover")?;
-    if allows_loss.is_some() && switches.is_some() {
-        return Err(invalid_combination(
-            "AllowDataLoss and Switchover cannot be specified together",
-        ));
+    if allows_loss.is_some() && params.bool("Switchover")?.is_some() {
+        let message = "AllowDataLoss and Switchover cannot be specified together";
+        checks.see::<()>(Check::Combination, Err(invalid_combination(message)));
     }
     let allows_loss = allows_loss.unwrap_or(false);
-    if allows_loss {
-        let target = params.required("TargetDbClusterIdentifier")?;
-        bound_to_region_of(world, region, target, "target")?;
+    if let Some(target) = params.get("TargetDbClusterIdentifier").filter(|_| allows_loss) {
+        checks.see(Check::State, moves_from(world, region, target, "target"));
     }
-    begin(world, params, allows_loss)
+    begin(world, params, checks, allows_loss)
 }
 
-fn begin(world: &mut World, params: &Params, data_loss_allowed: bool) -> Answer {
-    let target = params.required("TargetDbClusterIdentifier")?.to_owned();
-    let global = named(&world.rds, params)?.clone();
-    let cluster = world.rds.cluster_by_arn(&target).cloned().ok_or_else(|| {
-        let message = format!("A DB cluster with ARN {target} doesn't exist");
-        AwsError::not_found("DBClusterNotFoundFault", message)
-    })?;
-    check_target(world, &global, &cluster, data_loss_allowed)?;
+fn begin(
+    world: &mut World,
+    params: &Params,
+    mut checks: Checks,
+    data_loss_allowed: bool,
+) -> Answer {
+    let global = checks.see(Check::NotFound, named(world, params).cloned());
+    let target = checks.see(Check::Malformed, params.required("TargetDbClusterIdentifier"));
+    let cluster = target.and_then(|target| {
+        let found = world.rds.cluster_by_arn(target).cloned().ok_or_else(|| {
+            let message = format!("A DB cluster with ARN {target} doesn't exist");
+            AwsError::not_found("DBClusterNotFoundFault", message)
+        });
+        checks.see(Check::NotFound, found)
+    });
+    if let (Some(global), Some(cluster)) = (&global, &cluster) {
+        checks.see(Check::State, check_target(world, global, cluster, data_loss_allowed));
+    }
+    let (global, cluster) = checks.end(global.zip(cluster))?;
+    let target = cluster.arn.clone();
     let writer = global.writer().map(|writer| writer.arn.clone()).unwrap_or_default();
-    let operation =
-        Operation { status: "pending".to_owned(), from: writer, to: target, data_loss_allowed };
+    let operation = Operation {
+        status: "pending".to_owned(),
+        from: writer,
+        to: target,
+        data_loss_allowed,
+        fails: world.ending() != "available",
+    };
+    let cancelled =
+        operation.fails || !data_loss_allowed && world.behaviour.switchovers_are_cancelled;
     let resource_id = global.resource_id.clone();
     if let Some(global) = world.global_named(&resource_id) {
         global.operation = Some(operation);
@@ -182,7 +86,6 @@ fn begin(world: &mut World, params: &Params, data_loss_allowed: bool) -> Answer 
         let part_ms = (whole_ms as f64 * part) as i64;
         world.now_ms.saturating_add(part_ms)
     };
-    let cancelled = !data_loss_allowed && world.behaviour.switchovers_are_cancelled;
     let (started_ms, flipped_ms, done_ms) = (at(0.05), at(FLIP_AT), at(1.0));
     let number = if data_loss_allowed { None } else { Some(181) };
     tell_of(world, number, &cluster);
@@ -242,7 +145,9 @@ fn check_target(
     if let Some(other) = members().find(|cluster| cluster.status != "available") {
         return Err(not_available(other));
     }
-    if let Some(other) = members().find(|c| c.engine_version != target.engine_version) {
+    let fits =
+        |c: &Cluster| may_switch_over(&target.engine, &c.engine_version, &target.engine_version);
+    if let Some(other) = members().find(|cluster| !fits(cluster)) {
         return Err(cluster_state(format!(
             "The engine version {} of DbCluster {} differs from that of DbCluster {}",
             other.engine_version, other.id, target.id
@@ -282,8 +187,13 @@ pub(super) fn started(world: &mut World, global: &str) {
     if !lossy && let Some(from) = world.rds.cluster_by_arn(&operation.from).cloned() {
         tell_of(world, [182, 183], &from);
     }
-    set_status(world, &operation.to, "modifying");
-    set_status(world, &operation.from, if lossy { "resyncing" } else { "modifying" });
+    let shows = lossy || world.behaviour.switchover_shows_modifying;
+    set_status(world, &operation.to, if shows { "modifying" } else { "available" });
+    if lossy && world.behaviour.failover_fences_writes {
+        set_status(world, &operation.from, "resyncing");
+    } else if !lossy && shows {
+        set_status(world, &operation.from, "modifying");
+    }
     if lossy && let Some(target) = world.rds.cluster_by_arn(&operation.to) {
         let volume = target.resource_id.clone();
         world.rows.cut(&volume, world.now_ms);
@@ -307,7 +217,12 @@ pub(super) fn flipped(world: &mut World, global_id: &str) {
         world.rows.cut(&to.resource_id, now_ms);
         world.rows.copy_part(&from.resource_id, &to.resource_id, 1.0);
     }
+    let unfenced = operation.data_loss_allowed && !world.behaviour.failover_fences_writes;
     for member in &global.members {
+        // Nothing keeps a former writer that was not fenced from going on.
+        if unfenced && member.arn == from.arn {
+            continue;
+        }
         let Some(cluster) = world.rds.cluster_by_arn_mut(&member.arn) else { continue };
         cluster.membership = if member.arn == to.arn {
             Membership::Writer { global: global.id.clone() }
@@ -317,7 +232,9 @@ pub(super) fn flipped(world: &mut World, global_id: &str) {
         let volume = cluster.resource_id.clone();
         world.rows.cut(&volume, now_ms);
     }
+    let listed = !operation.data_loss_allowed || world.behaviour.former_writer_stays_listed;
     if let Some(global) = world.global_named(global_id) {
+        global.members.retain(|member| listed || member.arn != from.arn);
         for member in &mut global.members {
             member.is_writer = member.arn == to.arn;
             member.synchronization = (!member.is_writer).then(|| "pending-resync".to_owned());
@@ -325,12 +242,33 @@ pub(super) fn flipped(world: &mut World, global_id: &str) {
     }
 }
 
-/// Aurora gives up half-way.
+/// Aurora gives up half-way, or fails.
 pub(super) fn cancelled(world: &mut World, global_id: &str) {
     let Some(global) = world.global_named(global_id) else { return };
     if let Some(operation) = &mut global.operation {
         "cancelling".clone_into(&mut operation.status);
     }
+}
+
+/// A former writer is a member again, as a reader of the new one.
+fn rejoin(world: &mut World, global_id: &str, from: &str, to: &str) {
+    let Some(global) = world.global_named(global_id) else { return };
+    let id = global.id.clone();
+    if global.member(from).is_none() {
+        global.members.push(Member {
+            arn: from.to_owned(),
+            is_writer: false,
+            synchronization: Some("pending-resync".to_owned()),
+            leaving: false,
+        });
+    }
+    let now_ms = world.now_ms;
+    let Some(cluster) = world.rds.cluster_by_arn_mut(from) else { return };
+    if !cluster.is_reader() {
+        cluster.membership = Membership::Reader { global: id, source: to.to_owned() };
+    }
+    let volume = cluster.resource_id.clone();
+    world.rows.cut(&volume, now_ms);
 }
 
 /// A failover tries to keep what the former writer held in a snapshot.
@@ -355,7 +293,7 @@ fn keep_former_writer(world: &mut World, from: &Cluster) {
 
 /// The operation is over: the new writer serves, the others follow it.
 pub(super) fn done(world: &mut World, global_id: &str) {
-    let Some((global, operation)) = operation(world, global_id) else { return };
+    let Some((_, operation)) = operation(world, global_id) else { return };
     let timings = world.behaviour.timings.clone();
     let set_up_ms = world.draw_ms(timings.replication_setup_s);
     let now_ms = world.now_ms;
@@ -375,9 +313,17 @@ pub(super) fn done(world: &mut World, global_id: &str) {
     if cancelled {
         set_status(world, &operation.to, "available");
         set_status(world, &operation.from, "available");
+        let target = world.rds.cluster_by_arn(&operation.to).map(|to| to.resource_id.clone());
+        if let Some(target) = target.filter(|_| operation.data_loss_allowed) {
+            connect(world, &target);
+        }
         return;
     }
     set_status(world, &operation.to, "available");
+    if operation.data_loss_allowed {
+        rejoin(world, global_id, &operation.from, &operation.to);
+    }
+    let Some(global) = world.global_named(global_id).cloned() else { return };
     for member in global.members.iter().filter(|member| member.arn != operation.to) {
         let Some(cluster) = world.rds.cluster_by_arn(&member.arn).cloned() else { continue };
         let resource_id = cluster.resource_id.clone();
@@ -399,7 +345,12 @@ fn tell_of_the_end(
     to: &Cluster,
 ) {
     if cancelled {
-        return tell_of(world, [186], to);
+        let number = match (operation.fails, operation.data_loss_allowed) {
+            (false, _) => 186,
+            (true, false) => 187,
+            (true, true) => 239,
+        };
+        return tell_of(world, [number], to);
     }
     if !operation.data_loss_allowed {
         return tell_of(world, [184, 185, 397], to);
@@ -408,7 +359,8 @@ fn tell_of_the_end(
     tell_of(world, [240], from);
     let fenced: Vec<_> = world.rds.instances_of(from).cloned().collect();
     for instance in &fenced {
-        world.tell(390, instance, "");
+        let number = if world.behaviour.failover_fences_writes { 390 } else { 391 };
+        world.tell(number, instance, "");
     }
 }
 

@@ -1,16 +1,21 @@
 //! CreateDBInstance, DescribeDBInstances, ModifyDBInstance, DeleteDBInstance.
 
+use super::checks::Checks;
 use super::event::RdsEvent;
+use super::keys::check_roles;
 use super::params::{
     cluster_state, filters, identifier, instance_settings, invalid_combination, invalid_value, page,
 };
 use super::settings::InstanceSettings;
 use super::{Answer, Cluster, Instance, Membership, Rds, cluster_api, render};
+use crate::behaviour::Check;
 use crate::wire::{AwsError, Params, Xml};
 use crate::world::World;
 
 /// Instances a Region may hold.
 const INSTANCES_MAX: usize = 40;
+/// The certificate authorities that RDS has.
+const AUTHORITIES: [&str; 3] = ["rds-ca-rsa2048-g1", "rds-ca-rsa4096-g1", "rds-ca-ecc384-g1"];
 
 /// What Aurora manages at the cluster and refuses at the instance.
 const OF_THE_CLUSTER: [&str; 8] = [
@@ -34,6 +39,10 @@ fn named<'a>(rds: &'a Rds, region: &str, params: &Params) -> Result<&'a Instance
     rds.instance(region, &id).ok_or_else(|| not_found(&id))
 }
 
+fn cluster_of<'a>(rds: &'a Rds, instance: &Instance) -> Option<&'a Cluster> {
+    rds.cluster(&instance.region, &instance.cluster_id)
+}
+
 fn answer(world: &World, instance: &Instance) -> String {
     Xml::fragment(|xml| {
         xml.element("DBInstance", |xml| {
@@ -43,30 +52,30 @@ fn answer(world: &World, instance: &Instance) -> String {
 }
 
 pub(super) fn create(world: &mut World, region: &str, params: &Params) -> Answer {
-    let id = identifier(params, "DBInstanceIdentifier", 63)?;
-    let class = params.required("DBInstanceClass")?.to_owned();
-    let engine = params.required("Engine")?.to_owned();
-    let cluster_name = params.required("DBClusterIdentifier")?.to_owned();
-    let cluster = cluster_api::find(&world.rds, region, &cluster_name)?.clone();
-    let here = world.rds.regions.get(region).cloned().unwrap_or_default();
-    if here.instances.contains_key(&id) {
-        let message = "DB instance already exists";
-        return Err(AwsError::bad_request("DBInstanceAlreadyExists", message));
-    }
-    if here.instances.len() >= INSTANCES_MAX {
-        let message = "DB Instance quota exceeded";
-        return Err(AwsError::bad_request("InstanceQuotaExceeded", message));
-    }
-    if !takes_instances(&cluster.status) {
-        return Err(cluster_state(format!(
-            "DbCluster {} is in {} state but expected it to be one of available",
-            cluster.id, cluster.status
-        )));
-    }
-    check_shape(&cluster, params, &class, &engine)?;
+    let mut checks = Checks::of(world);
+    let id = checks.see(Check::Malformed, identifier(params, "DBInstanceIdentifier", 63));
+    let class = checks.see(Check::Malformed, params.required("DBInstanceClass"));
+    let engine = checks.see(Check::Malformed, params.required("Engine"));
+    let name = checks.see(Check::Malformed, params.required("DBClusterIdentifier"));
+    let found = name.map(|name| cluster_api::find(world, region, name).cloned());
+    let cluster = found.and_then(|found| checks.see(Check::NotFound, found));
     let mut settings = InstanceSettings::default();
-    instance_settings(&mut settings, params)?;
-    check_parameter_group(world, region, &cluster, params, &mut settings)?;
+    checks.see(Check::Malformed, instance_settings(&mut settings, params));
+    checks.see(Check::Dependencies, check_certificate(&settings));
+    let role = settings.monitoring.iter().map(|monitoring| monitoring.role_arn.as_str());
+    checks.see(Check::Dependencies, check_roles(world, role));
+    if let Some(id) = &id {
+        check_room(world, region, id, &mut checks);
+    }
+    if let Some(cluster) = &cluster {
+        checks.see(Check::State, check_takes_instances(cluster));
+        if let (Some(class), Some(engine)) = (class, engine) {
+            checks.see(Check::Combination, check_shape(cluster, params, class, engine));
+        }
+        let group = check_parameter_group(world, region, cluster, params, &mut settings);
+        checks.see(Check::Dependencies, group);
+    }
+    let (id, cluster) = checks.end(id.zip(cluster))?;
     if settings.availability_zone.is_none() {
         settings.availability_zone = cluster.settings.availability_zones.first().cloned();
     }
@@ -80,6 +89,8 @@ pub(super) fn create(world: &mut World, region: &str, params: &Params) -> Answer
         settings,
         created_at_ms: world.now_ms,
         answers_until_ms: 0,
+        recovers_after_ms: world.recovery_ms(),
+        wants_reboot: false,
         id: id.clone(),
     };
     let event = RdsEvent::InstanceCreated {
@@ -97,9 +108,52 @@ pub(super) fn create(world: &mut World, region: &str, params: &Params) -> Answer
     Ok(Some(answer(world, &instance)))
 }
 
+fn check_room(world: &World, region: &str, id: &str, checks: &mut Checks) {
+    let Some(here) = world.rds.regions.get(region) else { return };
+    if here.instances.contains_key(id) {
+        let message = "DB instance already exists";
+        let error = AwsError::bad_request("DBInstanceAlreadyExists", message);
+        checks.see::<()>(Check::Exists, Err(error));
+    }
+    if here.instances.len() >= INSTANCES_MAX {
+        let error = AwsError::bad_request("InstanceQuotaExceeded", "DB Instance quota exceeded");
+        checks.see::<()>(Check::Quota, Err(error));
+    }
+}
+
 /// A cluster takes instances from the moment it is being created.
-fn takes_instances(status: &str) -> bool {
-    super::CLUSTER_SERVES.contains(&status) || super::event::is_being_created(status)
+fn check_takes_instances(cluster: &Cluster) -> Result<(), AwsError> {
+    let status = cluster.status.as_str();
+    if super::CLUSTER_SERVES.contains(&status) || super::event::is_being_created(status) {
+        return Ok(());
+    }
+    Err(cluster_state(format!(
+        "DbCluster {} is in {status} state but expected it to be one of available",
+        cluster.id
+    )))
+}
+
+fn check_certificate(settings: &InstanceSettings) -> Result<(), AwsError> {
+    let authority = &settings.ca_certificate;
+    if AUTHORITIES.contains(&authority.as_str()) {
+        return Ok(());
+    }
+    let message = format!("Certificate not found: {authority}");
+    Err(AwsError::not_found("CertificateNotFound", message))
+}
+
+/// Global clusters want memory-optimised classes of the fifth generation or later, or serverless
+/// instances.
+pub(super) fn suits_global_clusters(class: &str) -> bool {
+    let family = class.strip_prefix("db.").unwrap_or_default();
+    let generation = family.strip_prefix(['r', 'x']).unwrap_or_default();
+    let generation: String = generation.chars().take_while(char::is_ascii_digit).collect();
+    let memory_optimised = match family.chars().next() {
+        Some('r') => generation.parse().is_ok_and(|generation: u32| generation >= 5),
+        Some('x') => true,
+        _ => false,
+    };
+    memory_optimised || family == "serverless"
 }
 
 fn check_shape(
@@ -121,9 +175,7 @@ fn check_shape(
              Cluster."
         )));
     }
-    let family = class.strip_prefix("db.").unwrap_or_default();
-    let memory_optimised = family.starts_with('r') || family.starts_with('x');
-    if cluster.global().is_some() && !(memory_optimised || family == "serverless") {
+    if cluster.global().is_some() && !suits_global_clusters(class) {
         return Err(invalid_combination(format!(
             "DB instance class {class} is not supported for global clusters"
         )));
@@ -186,6 +238,10 @@ pub(super) fn describe(world: &mut World, region: &str, params: &Params) -> Answ
             }
             "db-instance-id" => values.contains(&instance.id) || values.contains(&instance.arn),
             "dbi-resource-id" => values.contains(&instance.resource_id),
+            "engine" => cluster_of(rds, instance).is_some_and(|c| values.contains(&c.engine)),
+            "domain" => cluster_of(rds, instance)
+                .and_then(|cluster| cluster.settings.domain.as_ref())
+                .is_some_and(|domain| values.contains(&domain.id)),
             _ => true,
         })
     };
@@ -209,11 +265,14 @@ pub(super) fn modify(world: &mut World, region: &str, params: &Params) -> Answer
     if params.has("NewDBInstanceIdentifier") {
         return Err(invalid_value("Renaming an instance is not part of this world"));
     }
-    let cluster = cluster_api::find(&world.rds, region, &instance.cluster_id)?.clone();
+    let cluster = cluster_api::find(world, region, &instance.cluster_id)?.clone();
     let mut changed = instance.clone();
     instance_settings(&mut changed.settings, params)?;
     if params.has("DBParameterGroupName") {
         check_parameter_group(world, region, &cluster, params, &mut changed.settings)?;
+        // The new parameters are in force after a reboot.
+        let other = changed.settings.parameter_group != instance.settings.parameter_group;
+        changed.wants_reboot |= other;
     }
     if changed != instance {
         "modifying".clone_into(&mut changed.status);
@@ -233,13 +292,14 @@ pub(super) fn modify(world: &mut World, region: &str, params: &Params) -> Answer
 
 pub(super) fn delete(world: &mut World, region: &str, params: &Params) -> Answer {
     let instance = named(&world.rds, region, params)?.clone();
-    if instance.status == "deleting" && world.behaviour.second_deletion_refused {
+    let going = ["deleting", "delete-precheck"].contains(&instance.status.as_str());
+    if going && world.behaviour.second_deletion_refused {
         return Err(AwsError::bad_request(
             "InvalidDBInstanceState",
             format!("Instance {} is already being deleted.", instance.id),
         ));
     }
-    let cluster = cluster_api::find(&world.rds, region, &instance.cluster_id)?.clone();
+    let cluster = cluster_api::find(world, region, &instance.cluster_id)?.clone();
     if cluster.status == "stopped" {
         return Err(cluster_state(format!(
             "DbCluster {} is in stopped state but expected it to be one of available",
@@ -252,14 +312,21 @@ pub(super) fn delete(world: &mut World, region: &str, params: &Params) -> Answer
     let answers = reads && super::INSTANCE_SERVES.contains(&instance.status.as_str());
     let grace_ms = if answers { world.draw_ms(world.behaviour.timings.reader_grace_s) } else { 0 };
     let until_ms = world.now_ms.saturating_add(grace_ms);
+    let prechecked = world.behaviour.deletion_is_prechecked;
     if let Some(found) =
         world.rds.regions.get_mut(region).and_then(|r| r.instances.get_mut(&instance.id))
     {
-        "deleting".clone_into(&mut found.status);
+        let status = if prechecked { "delete-precheck" } else { "deleting" };
+        status.clone_into(&mut found.status);
         found.answers_until_ms = until_ms;
     }
-    let seconds = world.behaviour.timings.delete_instance_s;
-    world.after(seconds, RdsEvent::InstanceGone { resource_id: instance.resource_id.clone() });
+    let resource_id = instance.resource_id.clone();
+    let precheck_s = if prechecked { world.behaviour.timings.delete_precheck_s } else { 0.0 };
+    if prechecked {
+        world.after(precheck_s, RdsEvent::InstancePrechecked { resource_id: resource_id.clone() });
+    }
+    let seconds = precheck_s + world.behaviour.timings.delete_instance_s;
+    world.after(seconds, RdsEvent::InstanceGone { resource_id });
     if cluster.writer_instance.as_ref() == Some(&instance.id) {
         hand_over(world, &cluster);
     }
@@ -279,7 +346,7 @@ fn keep_last_of_writer(
     let others = world
         .rds
         .instances_of(cluster)
-        .any(|other| other.id != instance.id && other.status != "deleting");
+        .any(|o| o.id != instance.id && !["deleting", "delete-precheck"].contains(&&*o.status));
     if readers && !others {
         return Err(cluster_state(
             "Cannot delete the last instance of the master cluster. Delete the replica cluster \

@@ -15,7 +15,7 @@ const KEPT_MS: i64 = 14 * 24 * 60 * MINUTE_MS;
 
 /// What is told: the number in `RDS-EVENT-…`, the category and the words, in which `{}` stands for
 /// the thing that it is about.
-const TOLD: [(u16, &str, &str); 22] = [
+const TOLD: [(u16, &str, &str); 27] = [
     (3, "deletion", "DB instance deleted"),
     (5, "creation", "DB instance created"),
     (35, "failure", "DB instance put into {}"),
@@ -32,16 +32,21 @@ const TOLD: [(u16, &str, &str); 22] = [
     (184, "global-failover", "New primary DB cluster {} was successfully promoted"),
     (185, "global-failover", "Global switchover to DB cluster {} finished"),
     (186, "global-failover", "Global switchover to DB cluster {} is canceled"),
+    (187, "global-failover", "Global switchover to DB cluster {} failed"),
     (238, "global-failover", "Global failover to DB cluster {} completed"),
+    (239, "global-failover", "Global failover to DB cluster {} failed"),
     (240, "global-failover", "Started resynchronizing members of DB cluster post global failover"),
     (241, "global-failover", "Finished resynchronizing members of DB cluster"),
     (353, "failure", "The DB instance can't be created due to insufficient resource limits"),
+    (354, "failure", "The DB cluster can't be created due to incompatible resources"),
     (390, "global-failover", "Write fencing of DB instance succeeded"),
+    (391, "global-failover", "Write fencing of DB instance timed out"),
     (
         397,
         "global-failover",
         "Aurora finished changing the DNS entry of the global writer endpoint",
     ),
+    (418, "failure", "Amazon RDS is unable to access the KMS encryption key of DB instance"),
 ];
 
 /// Everything that was told, in the order of time.
@@ -108,7 +113,7 @@ impl World {
         };
         self.log.happened += 1;
         let copies = if self.behaviour.events_are_unreliable {
-            // Best effort: a quarter is missing and a quarter comes twice.
+            // Best effort: a quarter is missing, a quarter comes twice, and some come late.
             [0, 1, 1, 2]
                 [usize::try_from(crate::rows::mix(self.seed, self.log.happened) % 4).unwrap_or(1)]
         } else {
@@ -117,7 +122,9 @@ impl World {
         let message = words.replace("{}", word);
         let (at_ms, about) = (self.now_ms, about.into());
         let told = Told { at_ms, number, category, message, about };
-        self.log.told.extend(std::iter::repeat_n(told, copies));
+        let late = self.behaviour.events_are_unreliable && self.log.happened % 5 == 0;
+        let at = self.log.told.len().saturating_sub(usize::from(late));
+        self.log.told.splice(at..at, std::iter::repeat_n(told, copies));
     }
 
     /// Everything that RDS told of itself, in the order of time.

@@ -1,6 +1,6 @@
 //! What RDS holds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::settings::{ClusterSettings, InstanceSettings};
 
@@ -13,6 +13,8 @@ pub struct Rds {
     pub globals: BTreeMap<String, GlobalCluster>,
     /// By name.
     pub regions: BTreeMap<String, RdsRegion>,
+    /// From when on new IAM roles can be used, by ARN; those not in it can.
+    pub new_roles_ms: BTreeMap<String, i64>,
     /// How many resource ids were given out.
     pub(crate) made: u64,
 }
@@ -36,6 +38,8 @@ pub struct RdsRegion {
     pub option_groups: Vec<String>,
     /// ARNs of usable KMS keys.
     pub kms_keys: Vec<String>,
+    /// Aurora has no global clusters here.
+    pub without_global_clusters: bool,
 }
 
 /// A DB cluster.
@@ -61,10 +65,18 @@ pub struct Cluster {
     pub master_username: Option<String>,
     /// The secret RDS manages for the master user, if it does.
     pub managed_secret_arn: Option<String>,
-    /// The key it is encrypted with; not encrypted when absent.
+    /// The key it is encrypted with; encrypted by default or not at all when absent.
     pub kms_key: Option<String>,
+    /// Encrypted with a key of AWS's own, because nobody asked for one.
+    pub encrypted_by_default: bool,
     /// What an operator chose for it.
     pub settings: ClusterSettings,
+    /// What it becomes in its next maintenance window.
+    pub pending: Option<ClusterSettings>,
+    /// What it is being renamed to.
+    pub new_id: Option<String>,
+    /// What its host names have beside those of others of its name; empty unless made anew.
+    pub host_mark: String,
     /// When it was made, in epoch milliseconds.
     pub created_at_ms: i64,
     /// Its place in a global cluster.
@@ -77,8 +89,11 @@ pub struct Cluster {
     pub guarded_until_ms: i64,
     /// Its automated backups outlive it.
     pub keeps_backups: bool,
-    /// When its roles become `ACTIVE`, by ARN; those not in it are.
-    pub roles_active_ms: BTreeMap<String, i64>,
+    /// When its roles, security groups and managed secret take effect, by ARN or identifier; those
+    /// not in it have.
+    pub attached_ms: BTreeMap<String, i64>,
+    /// Its roles that will never work, by ARN.
+    pub invalid_roles: BTreeSet<String>,
     /// Custom endpoints by identifier.
     pub endpoints: BTreeMap<String, CustomEndpoint>,
 }
@@ -140,6 +155,10 @@ pub struct Instance {
     pub created_at_ms: i64,
     /// Until when it answers running statements while it is being deleted.
     pub answers_until_ms: i64,
+    /// How long after it has failed to be created it is available all the same, in milliseconds.
+    pub recovers_after_ms: Option<i64>,
+    /// Its parameter group has been changed, and it has not been rebooted since.
+    pub wants_reboot: bool,
 }
 
 /// A DB cluster snapshot.
@@ -222,8 +241,12 @@ pub struct GlobalCluster {
     pub engine_version: String,
     /// The database of its first writer.
     pub database_name: Option<String>,
-    /// Whether its members are encrypted.
+    /// Whether its members are encrypted with keys that were asked for.
     pub storage_encrypted: bool,
+    /// Whether they are encrypted with keys of AWS's own.
+    pub encrypted_by_default: bool,
+    /// Extended support, where the engine has it.
+    pub engine_lifecycle_support: Option<String>,
     /// Refuses deletion.
     pub deletion_protection: bool,
     /// Tags.
@@ -262,4 +285,6 @@ pub struct Operation {
     pub to: String,
     /// True for a failover.
     pub data_loss_allowed: bool,
+    /// It will not succeed.
+    pub fails: bool,
 }

@@ -28,6 +28,12 @@ pub(super) fn global_state(message: impl Into<String>) -> AwsError {
     AwsError::bad_request("InvalidGlobalClusterStateFault", message)
 }
 
+/// A refusal of which only the reason is known.
+pub(super) fn unestablished(code: &str, message: impl Into<String>) -> AwsError {
+    let status = if code.contains("NotFound") { 404 } else { 400 };
+    AwsError::new(status, code, message)
+}
+
 /// An identifier as it is stored: lower case.
 ///
 /// # Errors

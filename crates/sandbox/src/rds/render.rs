@@ -27,8 +27,9 @@ pub(super) fn global(xml: &mut Xml, global: &GlobalCluster, world: &World) {
     xml.text("Engine", &global.engine);
     xml.text("EngineVersion", &global.engine_version);
     xml.maybe("DatabaseName", global.database_name.as_ref());
+    xml.maybe("EngineLifecycleSupport", global.engine_lifecycle_support.as_ref());
     xml.text("StorageEncrypted", global.storage_encrypted);
-    let encryption = if global.storage_encrypted { "sse-kms" } else { "none" };
+    let encryption = encryption_type(global.storage_encrypted, global.encrypted_by_default);
     xml.text("StorageEncryptionType", encryption);
     xml.text("DeletionProtection", global.deletion_protection);
     let readers: Vec<_> = global.members.iter().filter(|m| !m.is_writer).map(|m| &m.arn).collect();
@@ -40,8 +41,8 @@ pub(super) fn global(xml: &mut Xml, global: &GlobalCluster, world: &World) {
         if !member.is_writer {
             let cluster = rds.cluster_by_arn(&member.arn);
             let forwards = cluster.is_some_and(|c| c.settings.global_write_forwarding);
-            let status = if forwards { "enabled" } else { "disabled" };
-            xml.text("GlobalWriteForwardingStatus", status);
+            let created = cluster.is_some_and(|c| c.status != "creating");
+            xml.text("GlobalWriteForwardingStatus", forwarding_status(forwards, created));
         }
         xml.maybe("SynchronizationStatus", member.synchronization.as_ref());
     });
@@ -57,6 +58,24 @@ pub(super) fn global(xml: &mut Xml, global: &GlobalCluster, world: &World) {
         xml.element("FailoverState", |_| {});
     }
     tags(xml, &global.tags);
+}
+
+/// How something is encrypted, in the words of the service.
+pub(super) const fn encryption_type(with_a_key: bool, by_default: bool) -> &'static str {
+    match (with_a_key, by_default) {
+        (true, _) => "sse-kms",
+        (false, true) => "sse-rds",
+        (false, false) => "none",
+    }
+}
+
+/// Whether write forwarding is enabled, or being enabled with the cluster.
+pub(super) const fn forwarding_status(requested: bool, created: bool) -> &'static str {
+    match (requested, created) {
+        (true, true) => "enabled",
+        (true, false) => "enabling",
+        (false, _) => "disabled",
+    }
 }
 
 /// The content of a `DBInstance`.
@@ -81,11 +100,16 @@ pub(super) fn instance(xml: &mut Xml, instance: &Instance, rds: &Rds, network: &
     xml.text("InstanceCreateTime", iso8601(instance.created_at_ms));
     xml.text("PreferredBackupWindow", &cluster.settings.backup_window);
     xml.text("BackupRetentionPeriod", cluster.settings.backup_retention_days);
-    security_groups(xml, &cluster.settings.security_groups);
+    security_groups(xml, &cluster.settings.security_groups, |_| true);
     xml.element("DBParameterGroups", |xml| {
         xml.element("DBParameterGroup", |xml| {
             xml.text("DBParameterGroupName", &settings.parameter_group);
-            xml.text("ParameterApplyStatus", "in-sync");
+            let applies = match (instance.wants_reboot, instance.status.as_str()) {
+                (false, _) => "in-sync",
+                (true, "modifying") => "applying",
+                (true, _) => "pending-reboot",
+            };
+            xml.text("ParameterApplyStatus", applies);
         });
     });
     xml.maybe("AvailabilityZone", settings.availability_zone.as_ref());
@@ -134,10 +158,10 @@ fn instance_observation(xml: &mut Xml, instance: &Instance) {
     xml.maybe("PerformanceInsightsRetentionPeriod", insights.map(|i| i.retention_days));
 }
 
-pub(super) fn security_groups(xml: &mut Xml, groups: &[String]) {
+pub(super) fn security_groups(xml: &mut Xml, groups: &[String], active: impl Fn(&str) -> bool) {
     xml.list("VpcSecurityGroups", "VpcSecurityGroupMembership", groups, |xml, group| {
         xml.text("VpcSecurityGroupId", group);
-        xml.text("Status", "active");
+        xml.text("Status", if active(group) { "active" } else { "adding" });
     });
 }
 

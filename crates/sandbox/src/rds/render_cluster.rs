@@ -1,6 +1,6 @@
 //! A `DBCluster` as XML.
 
-use super::render::{custom_host, security_groups, tags};
+use super::render::{custom_host, encryption_type, forwarding_status, security_groups, tags};
 use super::{Cluster, Membership, Rds};
 use crate::wire::{Xml, iso8601};
 use crate::world::{EndpointKind, World};
@@ -30,12 +30,17 @@ pub(super) fn cluster(xml: &mut Xml, cluster: &Cluster, world: &World) {
     }
     replication(xml, cluster, rds);
     members(xml, cluster, world);
-    security_groups(xml, &settings.security_groups);
+    let active = |what: &str| cluster.attached_ms.get(what).is_none_or(|at_ms| *at_ms <= now_ms);
+    security_groups(xml, &settings.security_groups, active);
     encryption(xml, cluster);
     xml.list("AssociatedRoles", "DBClusterRole", &settings.roles, |xml, role| {
-        let active = cluster.roles_active_ms.get(&role.arn).is_none_or(|at| *at <= now_ms);
+        let status = match (active(&role.arn), cluster.invalid_roles.contains(&role.arn)) {
+            (false, _) => "PENDING",
+            (true, false) => "ACTIVE",
+            (true, true) => "INVALID",
+        };
         xml.text("RoleArn", &role.arn);
-        xml.text("Status", if active { "ACTIVE" } else { "PENDING" });
+        xml.text("Status", status);
         xml.maybe("FeatureName", role.feature.as_ref());
     });
     xml.text("IAMDatabaseAuthenticationEnabled", settings.iam_authentication);
@@ -62,12 +67,27 @@ pub(super) fn cluster(xml: &mut Xml, cluster: &Cluster, world: &World) {
     if let Some(secret) = &cluster.managed_secret_arn {
         xml.element("MasterUserSecret", |xml| {
             xml.text("SecretArn", secret);
-            xml.text("SecretStatus", "active");
+            xml.text("SecretStatus", if active(secret) { "active" } else { "creating" });
         });
     }
     let forwards = if settings.local_write_forwarding { "enabled" } else { "disabled" };
     xml.text("LocalWriteForwardingStatus", forwards);
     xml.maybe("EngineLifecycleSupport", settings.engine_lifecycle_support.as_ref());
+    if cluster.pending.is_some() || cluster.new_id.is_some() {
+        xml.element("PendingModifiedValues", |xml| pending(xml, cluster));
+    }
+}
+
+/// What is put off until the maintenance window, as far as the service tells it.
+fn pending(xml: &mut Xml, cluster: &Cluster) {
+    xml.maybe("DBClusterIdentifier", cluster.new_id.as_ref());
+    let Some(pending) = &cluster.pending else { return };
+    if pending.iam_authentication != cluster.settings.iam_authentication {
+        xml.text("IAMDatabaseAuthenticationEnabled", pending.iam_authentication);
+    }
+    if pending.storage_type != cluster.settings.storage_type {
+        xml.maybe("StorageType", pending.storage_type.as_ref());
+    }
 }
 
 fn identity(xml: &mut Xml, cluster: &Cluster, rds: &Rds) {
@@ -94,7 +114,8 @@ fn replication(xml: &mut Xml, cluster: &Cluster, rds: &Rds) {
     if let Membership::Reader { source, .. } = &cluster.membership {
         xml.text("ReplicationSourceIdentifier", source);
         let requested = cluster.settings.global_write_forwarding;
-        xml.text("GlobalWriteForwardingStatus", if requested { "enabled" } else { "disabled" });
+        let created = cluster.status != "creating";
+        xml.text("GlobalWriteForwardingStatus", forwarding_status(requested, created));
         xml.text("GlobalWriteForwardingRequested", requested);
     }
     let replicas = rds.clusters().filter(|other| {
@@ -117,7 +138,8 @@ fn members(xml: &mut Xml, cluster: &Cluster, world: &World) {
 
 fn encryption(xml: &mut Xml, cluster: &Cluster) {
     xml.text("StorageEncrypted", cluster.kms_key.is_some());
-    xml.text("StorageEncryptionType", if cluster.kms_key.is_some() { "sse-kms" } else { "none" });
+    let encryption = encryption_type(cluster.kms_key.is_some(), cluster.encrypted_by_default);
+    xml.text("StorageEncryptionType", encryption);
     xml.maybe("KmsKeyId", cluster.kms_key.as_ref());
 }
 

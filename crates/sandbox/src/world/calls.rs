@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Pace, World};
 use crate::fault::Verb;
-use crate::wire::{AwsError, Request, Response, error_response};
-use crate::{dns, metrics, network, rds};
+use crate::wire::{AwsError, Request, Response, error_response, json};
+use crate::{data_api, dns, metrics, network, rds, table, topic};
 
 /// How many earlier states are kept for stale reads.
 const HISTORY_LEN: usize = 256;
@@ -15,7 +15,7 @@ const HISTORY_LEN: usize = 256;
 pub struct Call {
     /// When, in epoch milliseconds.
     pub at_ms: i64,
-    /// `rds`, `ec2`, `route53` or `cloudwatch`.
+    /// `rds`, `rds-data`, `ec2`, `route53`, `cloudwatch`, `dynamodb`, `sns` or `states`.
     pub service: String,
     /// Region it was signed for.
     pub region: String,
@@ -46,6 +46,7 @@ impl World {
         let operation = request.operation();
         let service = service_name(&request.service);
         let verb = self.faults.meet(service, &operation, &request.region);
+        let verb = verb.or_else(|| self.throttled_by_chance());
         let (result, error) = self.carry_out(request, &operation, verb.as_ref());
         self.calls.push(Call {
             at_ms: self.now_ms,
@@ -76,31 +77,36 @@ impl World {
         operation: &str,
         verb: Option<&Verb>,
     ) -> (Option<Result<Response, AwsError>>, Option<String>) {
-        let refusal = match verb {
-            Some(Verb::Throttle) => Some(AwsError::bad_request("Throttling", "Rate exceeded")),
-            Some(Verb::InternalError) => {
-                Some(AwsError::new(500, "InternalFailure", "An internal error has occurred"))
-            }
-            Some(Verb::Refuse { code, message }) => Some(AwsError::bad_request(code, message)),
-            Some(Verb::LoseRequest) => return (None, Some("LostRequest".to_owned())),
-            _ => None,
-        };
-        if let Some(error) = refusal {
+        if matches!(verb, Some(Verb::LoseRequest)) {
+            return (None, Some("LostRequest".to_owned()));
+        }
+        if let Some(error) = refusal(verb, &request.service) {
             let code = error.code.clone();
             return (Some(Err(error)), Some(code));
         }
         let result = match verb {
             Some(Verb::StaleRead { age_ms }) if !is_mutating(operation) => {
-                self.as_it_was(*age_ms, |world| world.dispatch(request))
+                self.tables.look_back(*age_ms);
+                let result = self.as_it_was(*age_ms, |world| world.dispatch(request));
+                self.tables.look_back(0);
+                result
             }
             _ => {
-                if is_mutating(operation) {
+                if is_mutating(operation) && !keeps_its_own_history(&request.service) {
                     self.remember();
+                }
+                if matches!(verb, Some(Verb::BackUpFirst))
+                    && let Some(id) = request.params().get("DBClusterIdentifier")
+                {
+                    self.back_up_now(&request.region, id);
                 }
                 self.pace = match verb {
                     Some(Verb::Stuck) => Pace::Stuck,
                     Some(Verb::Slow { factor }) => Pace::Slow(*factor),
-                    Some(Verb::Fail { status }) => Pace::Fail(status.clone()),
+                    Some(Verb::Fail { status }) => Pace::Fail(status.clone(), None),
+                    Some(Verb::FailForAWhile { status, for_ms }) => {
+                        Pace::Fail(status.clone(), Some(*for_ms))
+                    }
                     _ => Pace::Normal,
                 };
                 let result = self.dispatch(request);
@@ -117,12 +123,22 @@ impl World {
         (Some(result), code)
     }
 
+    /// Some calls are throttled without any other reason than that they are many.
+    pub(super) fn throttled_by_chance(&self) -> Option<Verb> {
+        let number = i64::try_from(self.requests).unwrap_or_default();
+        let chance = crate::rows::mix(self.seed, number) % 100;
+        (chance < u64::from(self.behaviour.throttled_percent)).then_some(Verb::Throttle)
+    }
+
     fn dispatch(&mut self, request: &Request) -> Result<Response, AwsError> {
         match request.service.as_str() {
             "rds" => rds::handle(self, request),
             "ec2" => network::handle(self, request),
             "route53" => dns::handle(self, request),
             "monitoring" => metrics::handle(self, request),
+            "dynamodb" => table::handle(self, request),
+            "rds-data" => data_api::handle(self, request),
+            "sns" => topic::handle(self, request),
             other => Err(AwsError::bad_request(
                 "InvalidAction",
                 format!("The service {other} is not part of this world"),
@@ -162,18 +178,38 @@ impl World {
     }
 }
 
-fn service_name(signing_name: &str) -> &str {
+/// What a call is refused with, if a fault says so.
+pub(super) fn refusal(verb: Option<&Verb>, service: &str) -> Option<AwsError> {
+    match verb {
+        Some(Verb::Throttle) => Some(AwsError::throttled(service)),
+        Some(Verb::InternalError) => Some(AwsError::internal(service)),
+        Some(Verb::Refuse { code, message }) => Some(AwsError::bad_request(code, message)),
+        _ => None,
+    }
+}
+
+pub(super) fn service_name(signing_name: &str) -> &str {
     if signing_name == "monitoring" { "cloudwatch" } else { signing_name }
 }
 
-fn is_mutating(operation: &str) -> bool {
-    !["Describe", "List", "Get"].iter().any(|verb| operation.starts_with(verb))
+pub(super) fn is_mutating(operation: &str) -> bool {
+    !["Describe", "List", "Get", "Scan", "ExecuteStatement"]
+        .iter()
+        .any(|verb| operation.starts_with(verb))
+}
+
+/// True of services whose calls change nothing that a stale read of RDS would see.
+fn keeps_its_own_history(signing_name: &str) -> bool {
+    matches!(signing_name, "dynamodb" | "sns")
 }
 
 /// What a call is about: the first of the parameters that name a thing.
-fn resource(request: &Request) -> String {
+pub(super) fn resource(request: &Request) -> String {
     if request.service == "route53" {
         return request.path.trim_start_matches("/2013-04-01/").to_owned();
+    }
+    if matches!(request.service.as_str(), "dynamodb" | "rds-data" | "states") {
+        return json::resource(request);
     }
     let params = request.params();
     [
@@ -188,6 +224,7 @@ fn resource(request: &Request) -> String {
         "ResourceArn",
         "AssociationId",
         "NetworkAclId",
+        "TopicArn",
     ]
     .iter()
     .find_map(|name| params.get(name))

@@ -138,3 +138,93 @@ async fn every_call_is_recorded_with_what_it_was_about() {
     assert!(call.mutating && call.resource.ends_with("cluster:gdb1-cluster"));
     assert!(lab.sandbox.calls().is_empty());
 }
+
+#[tokio::test]
+async fn instance_without_capacity_may_get_it_after_a_while() {
+    let lab = Lab::new();
+    let status = "insufficient-capacity".to_owned();
+    let verb = Verb::FailForAWhile { status, for_ms: 600_000 };
+    lab.sandbox.inject(Fault::next(verb, "CreateDBInstance"));
+    lab.create_instance(AWAY, "gdb2-cluster", "node").await;
+    let status = async || lab.instance(AWAY, "node").await.db_instance_status.unwrap();
+
+    lab.wait_s(700);
+    assert_eq!(status().await, "insufficient-capacity");
+    lab.wait_s(600);
+    assert_eq!(status().await, "available");
+}
+
+#[tokio::test]
+async fn cluster_may_begin_to_back_up_at_the_very_moment_of_its_deletion() {
+    let lab = Lab::new();
+    lab.unprotect(AWAY, "gdb2-cluster").await;
+    lab.delete_instance(AWAY, "gdb2-node1").await;
+    lab.sandbox.inject(Fault::next(Verb::BackUpFirst, "DeleteDBCluster"));
+
+    let early = lab.delete_cluster(AWAY, "gdb2-cluster", "final").await;
+    assert_refused(early, "InvalidDBClusterStateFault", "isn't currently in the available state");
+    assert_eq!(lab.status(AWAY, "gdb2-cluster").await, "backing-up");
+    lab.wait_s(200);
+    assert_eq!(lab.delete_cluster(AWAY, "gdb2-cluster", "final").await, None);
+}
+
+#[tokio::test]
+async fn some_calls_are_throttled_by_chance_when_told_so() {
+    let lab = Lab::behaving(|behaviour| behaviour.throttled_percent = 30);
+    let rds = lab.rds(HOME);
+    let mut throttled = 0;
+    for _ in 0..200 {
+        if let Some(refused) = refusal(rds.describe_db_clusters().send().await) {
+            assert!(refused.starts_with("Throttling: "), "{refused}");
+            throttled += 1;
+        }
+    }
+    assert!((30..90).contains(&throttled), "{throttled}");
+}
+
+#[tokio::test]
+async fn member_in_a_third_region_has_to_leave_before_the_writer() {
+    let mut spec = failback_sandbox::WorldSpec::workshop();
+    let mut third = spec.regions[0].clone();
+    "eu-west-1".clone_into(&mut third.name);
+    third.clusters[0].id = "third".to_owned();
+    third.clusters[0].instances[0].id = "third-node".to_owned();
+    spec.regions.push(third);
+    let member = failback_sandbox::spec::MemberSpec {
+        region: "eu-west-1".to_owned(),
+        cluster: "third".to_owned(),
+        writer: false,
+    };
+    spec.global_clusters[0].members.push(member);
+    let lab = Lab::of(&spec, 7);
+
+    let early = lab.detach(FORMER, HOME, "gdb1-cluster").await;
+    assert_refused(early, "InvalidParameterValue", "Can't remove writer cluster");
+    assert_eq!(lab.detach(FORMER, "eu-west-1", "third").await, None);
+    lab.wait_s(120);
+    assert_eq!(lab.detach(FORMER, HOME, "gdb1-cluster").await, None);
+}
+
+#[tokio::test]
+async fn join_may_land_as_an_empty_writer_when_the_global_cluster_has_lost_its_own() {
+    for needs_a_user in [true, false] {
+        let lab = Lab::behaving(|behaviour| behaviour.first_writer_needs_a_user = needs_a_user);
+        lab.create_global("restoring", AWAY, "gdb2-cluster").await;
+        lab.wait_s(120);
+        assert_eq!(lab.detach("restoring", AWAY, "gdb2-cluster").await, None);
+        lab.wait_s(120);
+
+        let joined = lab.join_home("restoring", "restored").await;
+
+        if needs_a_user {
+            assert_refused(joined, "MissingParameter", "MasterUsername");
+        } else {
+            assert_eq!(joined, None);
+            lab.wait_s(300);
+            let member = lab.global("restoring").await.global_cluster_members()[0].clone();
+            assert_eq!(member.is_writer(), Some(true));
+            let cluster = lab.cluster(HOME, "restored").await;
+            assert_eq!(cluster.replication_source_identifier(), None);
+        }
+    }
+}

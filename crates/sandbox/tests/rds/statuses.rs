@@ -98,7 +98,10 @@ async fn cluster_that_backs_up_gives_no_final_snapshot_and_goes_without_one() {
 #[tokio::test]
 async fn modification_shows_what_is_modified() {
     let lab = Lab::new();
-    let modify = || lab.rds(AWAY).modify_db_cluster().db_cluster_identifier("gdb2-cluster");
+    let modify = || {
+        let modify = lab.rds(AWAY).modify_db_cluster().db_cluster_identifier("gdb2-cluster");
+        modify.apply_immediately(true)
+    };
     let role = "arn:aws:iam::123456789012:role/m";
 
     modify().master_user_password("secret1234").send().await.unwrap();
@@ -121,7 +124,10 @@ async fn modification_shows_what_is_modified() {
 #[tokio::test]
 async fn busy_cluster_is_not_modified() {
     let lab = Lab::new();
-    let modify = || lab.rds(AWAY).modify_db_cluster().db_cluster_identifier("gdb2-cluster");
+    let modify = || {
+        let modify = lab.rds(AWAY).modify_db_cluster().db_cluster_identifier("gdb2-cluster");
+        modify.apply_immediately(true)
+    };
     modify().preferred_backup_window("01:00-01:30").send().await.unwrap();
 
     let again = refusal(modify().preferred_backup_window("02:00-02:30").send().await);
@@ -227,7 +233,10 @@ async fn write_forwarding_shows_at_the_reader_only() {
     let global = lab.global(RESTORING).await;
     let [writer, reader] = global.global_cluster_members() else { panic!("{global:?}") };
     assert_eq!(writer.global_write_forwarding_status(), None);
-    assert_eq!(reader.global_write_forwarding_status().unwrap().as_str(), "enabled");
+    assert_eq!(reader.global_write_forwarding_status().unwrap().as_str(), "enabling");
     assert_eq!(writer.readers(), [arn(HOME, "restored")]);
     assert!(reader.readers().is_empty());
+    lab.wait_s(400);
+    let cluster = lab.cluster(HOME, "restored").await;
+    assert_eq!(cluster.global_write_forwarding_status().unwrap().as_str(), "enabled");
 }
