@@ -23,12 +23,39 @@ pub struct Aws {
 
 struct Shared {
     config: SdkConfig,
-    /// The environment's request, which an execution's input overrides field by field.
-    environment_request: Option<String>,
-    rds: Mutex<BTreeMap<String, aws_sdk_rds::Client>>,
-    ec2: Mutex<BTreeMap<String, aws_sdk_ec2::Client>>,
+    stack: Stack,
     cloudwatch: Mutex<BTreeMap<String, aws_sdk_cloudwatch::Client>>,
+    dynamodb: Mutex<BTreeMap<String, aws_sdk_dynamodb::Client>>,
+    ec2: Mutex<BTreeMap<String, aws_sdk_ec2::Client>>,
+    rds: Mutex<BTreeMap<String, aws_sdk_rds::Client>>,
+    rdsdata: Mutex<BTreeMap<String, aws_sdk_rdsdata::Client>>,
     route53: Mutex<BTreeMap<String, aws_sdk_route53::Client>>,
+    sfn: Mutex<BTreeMap<String, aws_sdk_sfn::Client>>,
+    sns: Mutex<BTreeMap<String, aws_sdk_sns::Client>>,
+}
+
+/// What the stack tells its functions in their environment variables.
+#[derive(Debug, Clone, Default)]
+pub struct Stack {
+    /// `FAILBACK_REQUEST`: the environment's request as JSON text, which an execution's input
+    /// overrides field by field.
+    pub environment_request: Option<String>,
+    /// `FAILBACK_TABLE_ARN`: the DynamoDB table of locks, approvals and what runs must remember.
+    pub table_arn: Option<String>,
+    /// `FAILBACK_TOPIC_ARN`: the SNS topic that asks people.
+    pub topic_arn: Option<String>,
+}
+
+impl Stack {
+    /// Reads the environment; a variable that is empty counts as absent.
+    pub fn from_env() -> Self {
+        let variable = |name| std::env::var(name).ok().filter(|text| !text.trim().is_empty());
+        Self {
+            environment_request: variable("FAILBACK_REQUEST"),
+            table_arn: variable("FAILBACK_TABLE_ARN"),
+            topic_arn: variable("FAILBACK_TOPIC_ARN"),
+        }
+    }
 }
 
 macro_rules! client {
@@ -48,22 +75,25 @@ macro_rules! client {
 }
 
 impl Aws {
-    /// Clients on this configuration; `environment_request` is the JSON text that `plan_failback`
-    /// completes its input from.
-    pub fn new(config: SdkConfig, environment_request: Option<String>) -> Self {
+    /// Clients on this configuration, for functions of this stack.
+    pub fn new(config: SdkConfig, stack: Stack) -> Self {
         Self {
             shared: Arc::new(Shared {
                 config,
-                environment_request,
-                rds: Mutex::default(),
-                ec2: Mutex::default(),
+                stack,
                 cloudwatch: Mutex::default(),
+                dynamodb: Mutex::default(),
+                ec2: Mutex::default(),
+                rds: Mutex::default(),
+                rdsdata: Mutex::default(),
                 route53: Mutex::default(),
+                sfn: Mutex::default(),
+                sns: Mutex::default(),
             }),
         }
     }
 
-    /// Clients as a Lambda function has them: credentials, endpoints and `FAILBACK_REQUEST` from the
+    /// Clients as a Lambda function has them: credentials, endpoints and [`Stack`] from the
     /// environment. Every call is bounded well below the function's time-out, so that a Region that
     /// does not answer is reported by name and not by a killed function.
     pub async fn from_env() -> Self {
@@ -77,7 +107,7 @@ impl Aws {
             .timeout_config(timeouts)
             .load()
             .await;
-        Self::new(config, std::env::var("FAILBACK_REQUEST").ok())
+        Self::new(config, Stack::from_env())
     }
 
     client! {
@@ -93,6 +123,22 @@ impl Aws {
         cloudwatch, aws_sdk_cloudwatch
     }
     client! {
+        /// DynamoDB in a Region.
+        dynamodb, aws_sdk_dynamodb
+    }
+    client! {
+        /// The Data API of RDS in a Region.
+        rdsdata, aws_sdk_rdsdata
+    }
+    client! {
+        /// Step Functions in a Region.
+        sfn, aws_sdk_sfn
+    }
+    client! {
+        /// SNS in a Region.
+        sns, aws_sdk_sns
+    }
+    client! {
         /// Route 53, signed for a Region; [`Aws::dns`] knows which.
         route53, aws_sdk_route53
     }
@@ -102,8 +148,8 @@ impl Aws {
         self.route53(ROUTE_53_REGION)
     }
 
-    /// The environment's request as JSON text.
-    pub fn environment_request(&self) -> Option<&str> {
-        self.shared.environment_request.as_deref()
+    /// What the stack says.
+    pub fn stack(&self) -> &Stack {
+        &self.shared.stack
     }
 }

@@ -34,7 +34,7 @@ pub struct Output {
     /// How far the deletion has come.
     #[serde(flatten)]
     pub answer: Answer,
-    /// ARN of the final snapshot, once it is listed.
+    /// ARN of the final snapshot, once the cluster is gone and it is listed.
     pub snapshot_arn: Option<String>,
 }
 
@@ -42,7 +42,11 @@ pub struct Output {
 pub async fn check_deletion(aws: &Aws, input: Input) -> Result<Output, FailbackError> {
     let Input { cluster, cluster_resource_id, final_snapshot_id } = input;
     let seen = observe::cluster(aws, &cluster.region, &cluster.cluster_id).await?;
-    let snapshot = observe::snapshot(aws, &cluster.region, &final_snapshot_id).await?;
+    // While the cluster is there it is not deleted, whatever its snapshot is.
+    let snapshot = match seen.as_ref().filter(|c| c.resource_id == cluster_resource_id) {
+        Some(_) => None,
+        None => observe::snapshot(aws, &cluster.region, &final_snapshot_id).await?,
+    };
     let answer = steps::deletion(Deletion {
         cluster: seen.as_ref(),
         resource_id: &cluster_resource_id,

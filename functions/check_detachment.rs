@@ -8,7 +8,7 @@
 //! - **Calls:** `rds:DescribeGlobalClusters`, `rds:DescribeDBClusters`.
 
 use failback_plan::Answer;
-use failback_plan::steps::{LeavesAs, detachment};
+use failback_plan::steps::{LeavesAs, detachment, still_listed};
 use failback_plan::task::ClusterRef;
 use serde::Deserialize;
 
@@ -32,6 +32,10 @@ pub struct Input {
 pub async fn check_detachment(aws: &Aws, input: Input) -> Result<Answer, FailbackError> {
     let Input { global_cluster_id, cluster, r#as } = input;
     let global = observe::global_cluster(aws, &cluster.region, &global_cluster_id).await?;
+    // Most polls end here. What the cluster's own status says can only matter once it has left.
+    if let Some(pending) = still_listed(global.as_ref(), &cluster) {
+        return Ok(pending);
+    }
     let seen = observe::cluster(aws, &cluster.region, &cluster.cluster_id).await?;
     Ok(detachment(global.as_ref(), seen.as_ref(), &cluster, r#as))
 }

@@ -28,8 +28,12 @@ pub struct Input {
 pub async fn check_member(aws: &Aws, input: Input) -> Result<Answer, FailbackError> {
     let Input { rebuild } = input;
     let target = &rebuild.target;
-    let global = observe::global_cluster(aws, &target.region, &rebuild.global_cluster_id).await?;
     let cluster = observe::cluster(aws, &target.region, &target.cluster_id).await?;
+    // Most polls end here: its volume is being copied, and nothing else can make it ready.
+    if cluster.as_ref().is_none_or(|c| c.status == "creating") {
+        return Ok(steps::member(&rebuild, None, cluster.as_ref(), &[]));
+    }
+    let global = observe::global_cluster(aws, &target.region, &rebuild.global_cluster_id).await?;
     let instances =
         observe::instances(aws, &target.region, Some(&target.cluster_id)).await?;
     Ok(steps::member(&rebuild, global.as_ref(), cluster.as_ref(), &instances))

@@ -2,23 +2,26 @@
 //!
 //! - **State:** `CheckReplication`.
 //! - **Requires:** nothing.
-//! - **Ensures:** nothing; it only reads. Without samples that are new enough it never answers DONE.
+//! - **Ensures:** nothing; it only reads. Without samples that are new enough, or without the position
+//!   where one is asked for, it never answers DONE.
 //! - **Idempotent because** it changes nothing.
 //! - **Answers:** DONE, PENDING.
-//! - **Calls:** `cloudwatch:GetMetricData`.
+//! - **Calls:** `cloudwatch:GetMetricData`, `rds-data:ExecuteStatement`.
 
 use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{
     Dimension, Metric, MetricDataQuery, MetricStat, ScanBy, StandardUnit,
 };
 use failback_plan::Answer;
-use failback_plan::replication::{Gate, LagSample, judge};
+use failback_plan::memory::ProofKind;
+use failback_plan::replication::{Gate, LagSample, judge, reached};
 use failback_plan::task::ClusterRef;
 use failback_plan::versions::lag_metric;
 use serde::{Deserialize, Serialize};
 
 use crate::aws::Aws;
 use crate::error::{FailbackError, classify};
+use crate::position;
 
 /// What the state passes in.
 #[derive(Debug, Clone, Deserialize)]
@@ -26,8 +29,8 @@ use crate::error::{FailbackError, classify};
 pub struct Input {
     /// The reader.
     pub cluster: ClusterRef,
-    /// The Region of its writer.
-    pub source_region: String,
+    /// Its writer.
+    pub source: ClusterRef,
     /// Engine, which chooses the metric.
     pub engine: String,
     /// Engine version, which chooses the metric.
@@ -36,6 +39,10 @@ pub struct Input {
     pub lag_ms_max: u32,
     /// Consecutive samples that must pass.
     pub samples: u32,
+    /// Secret of a user by which positions are read; the exact proof, instead of samples.
+    pub position_secret_arn: Option<String>,
+    /// The writer's position at the first look; now, when absent.
+    pub wanted_position: Option<i64>,
     /// Only samples whose minute began at or after this count, in epoch milliseconds.
     pub newer_than_ms: Option<i64>,
     /// The present, in epoch milliseconds: the definition's clock is the only one.
@@ -52,13 +59,24 @@ pub struct Output {
     pub lag_ms: Option<f64>,
     /// How many samples CloudWatch had.
     pub samples_seen: usize,
+    /// What an answer of DONE rests on.
+    pub proof: ProofKind,
+    /// The position that the reader has to reach.
+    pub position: Option<i64>,
 }
 
 /// How far back to look, in milliseconds: room for the samples and for late publication.
 const WINDOW_MS: i64 = 15 * 60_000;
 
-/// Looks.
+/// Looks at the positions where a way to read them is configured, at the lag elsewhere.
 pub async fn check_replication(aws: &Aws, input: Input) -> Result<Output, FailbackError> {
+    if let Some(secret_arn) = &input.position_secret_arn {
+        let regions = (&input.source, input.cluster.region.as_str());
+        let seen = position::of_members(aws, regions, secret_arn, &input.engine).await?;
+        let (answer, position) = reached(seen, input.wanted_position);
+        let proof = ProofKind::Position;
+        return Ok(Output { answer, lag_ms: None, samples_seen: 0, proof, position });
+    }
     let samples = samples(aws, &input).await?;
     let gate = Gate {
         lag_ms_max: input.lag_ms_max,
@@ -66,7 +84,8 @@ pub async fn check_replication(aws: &Aws, input: Input) -> Result<Output, Failba
         newer_than_ms: input.newer_than_ms,
     };
     let (answer, lag_ms) = judge(&samples, gate);
-    Ok(Output { answer, lag_ms, samples_seen: samples.len() })
+    let (proof, samples_seen) = (ProofKind::LagSamples, samples.len());
+    Ok(Output { answer, lag_ms, samples_seen, proof, position: None })
 }
 
 /// The metric is published in the reader's Region only, under two dimensions. Source: Aurora User
@@ -78,7 +97,7 @@ async fn samples(aws: &Aws, input: &Input) -> Result<Vec<LagSample>, FailbackErr
         .namespace("AWS/RDS")
         .metric_name(lag_metric(&input.engine, &input.engine_version))
         .dimensions(dimension("DBClusterIdentifier", &input.cluster.cluster_id))
-        .dimensions(dimension("SourceRegion", &input.source_region))
+        .dimensions(dimension("SourceRegion", &input.source.region))
         .build();
     // The worst value of each minute, not its average: a spike is what would be lost.
     let stat = MetricStat::builder()

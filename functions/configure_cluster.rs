@@ -34,7 +34,9 @@ pub async fn configure_cluster(aws: &Aws, input: Input) -> Result<Answer, Failba
     let Input { rebuild } = input;
     let target = &rebuild.target;
     let mut cluster = observe::cluster(aws, &target.region, &target.cluster_id).await?;
-    if let Some(cluster) = &mut cluster {
+    if let Some(cluster) = &mut cluster
+        && !rebuild.cluster.custom_endpoints.is_empty()
+    {
         cluster.settings.custom_endpoints =
             observe::custom_endpoints(aws, &target.region, &target.cluster_id).await?;
     }

@@ -2,21 +2,23 @@
 //!
 //! - **State:** `DeleteCluster`, followed by `CheckDeletion`.
 //! - **Requires:** the cluster is the one the plan was made for, is in no global cluster, is available,
-//!   has no instance that is not being deleted, and its deletion protection is off.
+//!   has no instance that is not being deleted, and its deletion protection is off. Clients cannot
+//!   reach it, and another cluster is available, a writer, and known to hold what it acknowledged.
 //! - **Ensures:** RDS has begun the deletion and the snapshot, or both had been begun before.
 //! - **Idempotent because** a cluster that is being deleted, or gone, is left alone.
 //! - **Answers:** DONE, PENDING.
 //! - **Calls:** `rds:DescribeDBClusters`, `rds:DescribeDBInstances`, `rds:DescribeDBClusterSnapshots`,
-//!   `rds:DescribeGlobalClusters`, `rds:DeleteDBCluster`.
+//!   `rds:DescribeGlobalClusters`, `ec2:DescribeNetworkAcls`, `dynamodb:GetItem`,
+//!   `rds:DeleteDBCluster`.
 
 use failback_plan::Answer;
 use failback_plan::steps::{self, Deletion, Step};
-use failback_plan::task::ClusterRef;
+use failback_plan::task::{ClusterRef, Guard};
 use serde::Deserialize;
 
 use crate::aws::Aws;
 use crate::error::FailbackError;
-use crate::observe;
+use crate::{guard, observe};
 use crate::reply::reply;
 
 /// What the state passes in.
@@ -27,13 +29,17 @@ pub struct Input {
     pub cluster: ClusterRef,
     /// Its resource id when the plan was made.
     pub cluster_resource_id: String,
+    /// What must hold at this moment.
+    pub guard: Guard,
+    /// The global database, under which proofs are remembered.
+    pub database: String,
     /// The id of the final snapshot.
     pub final_snapshot_id: String,
 }
 
 /// Looks, decides, deletes at most once.
 pub async fn delete_cluster(aws: &Aws, input: Input) -> Result<Answer, FailbackError> {
-    let Input { cluster, cluster_resource_id, final_snapshot_id } = input;
+    let Input { cluster, cluster_resource_id, guard, database, final_snapshot_id } = input;
     let region = cluster.region.as_str();
     let seen = observe::cluster(aws, region, &cluster.cluster_id).await?;
     let instances = observe::instances(aws, region, Some(&cluster.cluster_id)).await?;
@@ -48,6 +54,10 @@ pub async fn delete_cluster(aws: &Aws, input: Input) -> Result<Answer, FailbackE
     match steps::delete_cluster(deletion, &instances, listed_in.as_deref())? {
         Step::Done(why) => return Ok(Answer::done(why)),
         Step::Wait(why) => return Ok(Answer::pending(why)),
+        Step::Act(()) => {}
+    }
+    match guard::check(aws, &database, &guard, &cluster, &cluster_resource_id).await?? {
+        Step::Done(why) | Step::Wait(why) => return Ok(Answer::pending(why)),
         Step::Act(()) => {}
     }
     let request = aws

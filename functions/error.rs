@@ -71,6 +71,38 @@ pub enum FailbackError {
         /// How it was recognized.
         reason: String,
     },
+    /// The stack does not tell its functions what they need.
+    #[error(
+        "the stack does not say where its {variable} is. Nothing was changed. Deploy the stack as \
+         template.yaml describes it"
+    )]
+    StackIncomplete {
+        /// The environment variable.
+        variable: &'static str,
+    },
+    /// Another execution works on the same global database.
+    #[error(
+        "the failback of {database} is in the hands of {owner}. This run changed nothing. Let that \
+         one end, or stop it, and start again"
+    )]
+    AnotherRunInProgress {
+        /// The global database.
+        database: String,
+        /// ARN of the execution that holds the lock.
+        owner: String,
+    },
+    /// The world changed between the plan and its first step.
+    #[error("the world has changed since the plan was made: {differences}. Nothing was changed")]
+    TopologyDrifted {
+        /// Each thing, as it was and as it is.
+        differences: String,
+    },
+    /// An answer to a question that nobody asked, or that is no longer open.
+    #[error("{problem}. The answer had no effect")]
+    ApprovalNotOpen {
+        /// What is wrong.
+        problem: String,
+    },
     /// `_HANDLER` or a test named a function that does not exist.
     #[error("no function is named `{name}`")]
     NoSuchFunction {
@@ -99,6 +131,10 @@ impl ErrorName {
             | Self::PlanRefused
             | Self::TargetChanged
             | Self::PromotionBegun
+            | Self::StackIncomplete
+            | Self::AnotherRunInProgress
+            | Self::TopologyDrifted
+            | Self::ApprovalNotOpen
             | Self::NoSuchFunction => ErrorClass::Refused,
         }
     }
@@ -143,12 +179,17 @@ const BUSY: [&str; 5] = [
 ];
 
 /// Codes by which AWS asks for the same call again.
-const AGAIN: [&str; 9] = [
+const AGAIN: [&str; 14] = [
     "InternalError",
     "InternalFailure",
     "InternalServerError",
+    "InternalServerErrorException",
+    "ProvisionedThroughputExceededException",
     "RequestLimitExceeded",
     "ServiceUnavailable",
+    "ServiceUnavailableError",
+    "Throttled",
+    "ThrottledException",
     "Throttling",
     "ThrottlingException",
     "TooManyRequestsException",

@@ -7,18 +7,24 @@
 pub mod aws;
 pub mod dns;
 pub mod error;
+mod guard;
+mod lock;
 pub mod network;
 pub mod observe;
+mod position;
 mod reply;
+mod request;
 mod settings;
+mod table;
 
 use std::future::Future;
 use std::pin::Pin;
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tracing::Instrument;
 
-pub use aws::Aws;
+pub use aws::{Aws, Stack};
 pub use error::{ErrorClass, ErrorName, FailbackError};
 
 type Answering<'a> = Pin<Box<dyn Future<Output = Result<Value, FailbackError>> + Send + 'a>>;
@@ -40,7 +46,7 @@ macro_rules! functions {
                 name: stringify!($name),
                 run: |aws, payload| Box::pin(async move {
                     let input = parse(stringify!($name), payload)?;
-                    answer(stringify!($name), $name::$name(aws, input).await?)
+                    answer($name::$name(aws, input).await?)
                 }),
             }),*
         ];
@@ -48,12 +54,17 @@ macro_rules! functions {
 }
 
 functions! {
+    acquire_lock,
+    answer_approval,
     check_deletion,
     check_detachment,
     check_dns,
+    check_drift,
     check_global_cluster,
+    check_lock,
     check_member,
     check_replication,
+    check_switchover,
     configure_cluster,
     create_cluster,
     create_global_cluster,
@@ -65,9 +76,14 @@ functions! {
     detach_member,
     fence_writes,
     lift_fence,
+    lift_left_fence,
     plan_failback,
+    release_lock,
+    remember,
+    request_approval,
     restore_network,
     set_deletion_protection,
+    switch_over,
     verify_topology,
     write_report,
 }
@@ -76,13 +92,33 @@ functions! {
 ///
 /// # Errors
 /// [`FailbackError::NoSuchFunction`], and whatever the function refuses or could not do.
-pub async fn call(name: &str, aws: &Aws, payload: Value) -> Result<Value, FailbackError> {
+pub async fn call(name: &str, aws: &Aws, mut payload: Value) -> Result<Value, FailbackError> {
     let function = FUNCTIONS
         .iter()
         .find(|f| f.name == name)
         .ok_or_else(|| FailbackError::NoSuchFunction { name: name.to_owned() })?;
-    (function.run)(aws, payload).await
+    // Who calls is for the log and nobody else: no function decides by it.
+    let context = payload.as_object_mut().and_then(|fields| fields.remove(CONTEXT));
+    let said = |field: &str| context.as_ref().and_then(|c| c[field].as_str()).unwrap_or_default();
+    let span = tracing::info_span!(
+        "invocation",
+        function = name,
+        execution = said("execution"),
+        phase = said("state"),
+    );
+    let answer = (function.run)(aws, payload).instrument(span.clone()).await;
+    span.in_scope(|| match &answer {
+        Ok(value) => {
+            let said = |field: &str| value[field].as_str().unwrap_or_default();
+            tracing::info!(decision = said("state"), detail = said("detail"), "answered");
+        }
+        Err(error) => tracing::error!(decision = error.name(), detail = error.message(), "failed"),
+    });
+    answer
 }
+
+/// The field of a payload by which a state says which execution and which state it is.
+pub const CONTEXT: &str = "context";
 
 /// A payload that does not fit is a defect of the definition: it must fail by a name of ours, not
 /// by the runtime's, so it is read here and not by `lambda_runtime`.
@@ -95,11 +131,9 @@ fn parse<T: DeserializeOwned>(name: &str, payload: Value) -> Result<T, FailbackE
     })
 }
 
-fn answer<T: serde::Serialize>(name: &str, output: T) -> Result<Value, FailbackError> {
-    let value = serde_json::to_value(output).map_err(|e| FailbackError::AwsAnswerUnreadable {
+fn answer<T: serde::Serialize>(output: T) -> Result<Value, FailbackError> {
+    serde_json::to_value(output).map_err(|e| FailbackError::AwsAnswerUnreadable {
         call: "serialization of the answer",
         what: e.to_string(),
-    })?;
-    tracing::info!(function = name, answer = %value["detail"], state = %value["state"], "answered");
-    Ok(value)
+    })
 }

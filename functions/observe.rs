@@ -101,15 +101,15 @@ fn global_cluster_seen(global: &aws_sdk_rds::types::GlobalCluster) -> Read<Globa
         })
     };
     // `switching-over` is sent although the model's enumeration lacks it: compared as text.
-    let operation = global
-        .failover_state()
-        .and_then(|state| state.status())
-        .map(|status| status.as_str().to_owned());
+    // The whole state is absent or empty while nothing is under way.
+    let state = global.failover_state().filter(|state| state.status().is_some());
     Ok(GlobalClusterSeen {
         id: required(global.global_cluster_identifier(), CALL, "an identifier")?.to_owned(),
         status: required(global.status(), CALL, "a status")?.to_owned(),
         deletion_protection: global.deletion_protection().unwrap_or(false),
-        operation,
+        operation: state.and_then(|s| s.status()).map(|status| status.as_str().to_owned()),
+        operation_to: state.and_then(|s| s.to_db_cluster_arn()).map(str::to_owned),
+        operation_may_lose: state.is_some_and(|s| s.is_data_loss_allowed().unwrap_or(true)),
         members: global.global_cluster_members().iter().map(member).collect::<Read<_>>()?,
     })
 }

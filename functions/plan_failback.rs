@@ -9,17 +9,17 @@
 //!   `rds:DescribeDBClusterSnapshots`, `rds:DescribeDBSubnetGroups`,
 //!   `rds:DescribeDBClusterParameterGroups`, `rds:DescribeDBParameterGroups`,
 //!   `rds:DescribeDBClusterEndpoints`, `ec2:DescribeNetworkAcls`, `ec2:DescribeSecurityGroups`,
-//!   `route53:GetHostedZone`, `route53:ListResourceRecordSets`.
+//!   `route53:GetHostedZone`, `route53:ListResourceRecordSets`, `dynamodb:GetItem`.
 
 use failback_plan::request::Side;
 use failback_plan::seen::{RegionSeen, Seen};
-use failback_plan::{InvalidRequest, Plan, Request, decide};
+use failback_plan::{Memory, Plan, Request, decide};
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::aws::Aws;
 use crate::error::FailbackError;
-use crate::{dns, network, observe};
+use crate::{dns, network, observe, request, table};
 
 /// What the state passes in.
 #[derive(Debug, Clone, Deserialize)]
@@ -32,28 +32,21 @@ pub struct Input {
 /// Reads, looks, decides.
 pub async fn plan_failback(aws: &Aws, input: Input) -> Result<Plan, FailbackError> {
     let Input { request } = input;
-    let request = Request::parse(&completed(aws.environment_request(), request)?)?;
-    let seen = look(aws, &request).await?;
+    let mut request = request::complete(aws, request)?;
+    let remembered = table::recall(aws, &request.global_clusters.former).await?;
+    remembered.complete(&mut request);
+    let seen = look(aws, &request, remembered).await?;
     let plan = decide(&request, &seen)?;
     tracing::info!(decision = ?plan.decision, reasons = ?plan.reasons, "planned");
     Ok(plan)
 }
 
-/// The environment's request with the execution's input laid over it, field by field (RFC 7396).
-fn completed(environment: Option<&str>, request: Value) -> Result<Value, FailbackError> {
-    let Some(environment) = environment.filter(|text| !text.trim().is_empty()) else {
-        return Ok(request);
-    };
-    let mut base: Value = serde_json::from_str(environment).map_err(|e| InvalidRequest {
-        field: "FAILBACK_REQUEST".to_owned(),
-        problem: format!("of this environment is not JSON: {e}"),
-    })?;
-    json_patch::merge(&mut base, &request);
-    Ok(base)
-}
-
 /// Everything the decision needs, of both Regions at once.
-async fn look(aws: &Aws, request: &Request) -> Result<Seen, FailbackError> {
+pub(crate) async fn look(
+    aws: &Aws,
+    request: &Request,
+    remembered: Memory,
+) -> Result<Seen, FailbackError> {
     let (home, away) = tokio::try_join!(side(aws, &request.home), side(aws, &request.away))?;
     let global_clusters = observe::global_clusters(aws, &request.away.region).await?;
     let mut records = Vec::new();
@@ -62,7 +55,7 @@ async fn look(aws: &Aws, request: &Request) -> Result<Seen, FailbackError> {
         let found = dns::seen(aws, &record.zone_id, name, record.set_identifier.as_deref()).await?;
         records.extend(found);
     }
-    Ok(Seen { home, away, global_clusters, dns: records })
+    Ok(Seen { home, away, global_clusters, dns: records, remembered })
 }
 
 async fn side(aws: &Aws, side: &Side) -> Result<RegionSeen, FailbackError> {
@@ -93,28 +86,4 @@ async fn side(aws: &Aws, side: &Side) -> Result<RegionSeen, FailbackError> {
         network_acls: network::acls(aws, region).await?,
         clusters,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn input_is_laid_over_the_request_of_the_environment() {
-        let environment = r#"{"home": {"region": "us-east-1", "cluster_id": "a"}, "dry_run": true}"#;
-        let input = json!({"home": {"cluster_id": "b"}, "dry_run": false});
-
-        let request = completed(Some(environment), input).expect("both are JSON");
-
-        let expected = json!({"home": {"region": "us-east-1", "cluster_id": "b"}, "dry_run": false});
-        assert_eq!(request, expected);
-    }
-
-    #[test]
-    fn environment_that_is_not_json_is_named() {
-        let error = completed(Some("{"), json!({})).expect_err("it is not JSON");
-        assert!(error.message().contains("FAILBACK_REQUEST"), "{error}");
-    }
 }

@@ -23,15 +23,17 @@ use crate::reply::reply;
 pub struct Input {
     /// The cluster.
     pub cluster: ClusterRef,
+    /// Its resource id when the plan was made; `null` of a cluster that was made since.
+    pub cluster_resource_id: Option<String>,
     /// Whether it shall be protected.
     pub enabled: bool,
 }
 
 /// Looks, decides, modifies at most once.
 pub async fn set_deletion_protection(aws: &Aws, input: Input) -> Result<Answer, FailbackError> {
-    let Input { cluster, enabled } = input;
+    let Input { cluster, cluster_resource_id, enabled } = input;
     let seen = observe::cluster(aws, &cluster.region, &cluster.cluster_id).await?;
-    match deletion_protection(seen.as_ref(), enabled)? {
+    match deletion_protection(seen.as_ref(), enabled, cluster_resource_id.as_deref())? {
         Step::Done(why) => return Ok(Answer::done(why)),
         Step::Wait(why) => return Ok(Answer::pending(why)),
         Step::Act(()) => {}

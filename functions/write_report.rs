@@ -28,10 +28,15 @@ pub struct Input {
     pub plan: Plan,
     /// Names that were moved, as `cut_over_dns` answered.
     pub cut_over: Vec<Value>,
-    /// When away's writes were refused, in epoch milliseconds; `null` if an earlier execution did it.
+    /// When away's writes were refused, by the fence or by the switchover, in epoch milliseconds;
+    /// `null` if an earlier execution did it.
     pub fenced_at_ms: Option<i64>,
     /// When home was seen to be the writer, in epoch milliseconds.
     pub promoted_at_ms: Option<i64>,
+    /// What was proven in between; `null` if an earlier execution did it.
+    pub proof: Option<Value>,
+    /// Who approved what, and why.
+    pub approvals: Vec<Value>,
 }
 
 /// The output of the execution.
@@ -55,6 +60,10 @@ pub struct Report {
     pub fenced_at_ms: Option<i64>,
     /// When home was seen to be the writer.
     pub promoted_at_ms: Option<i64>,
+    /// By what it was known that nothing was in flight.
+    pub proof: Option<Value>,
+    /// Who approved what, and why.
+    pub approvals: Vec<Value>,
 }
 
 /// An endpoint that took another's place.
@@ -89,17 +98,21 @@ pub struct FinalSnapshot {
 
 /// Looks.
 pub async fn write_report(aws: &Aws, input: Input) -> Result<Report, FailbackError> {
-    let Input { plan, cut_over, fenced_at_ms, promoted_at_ms } = input;
-    let (home, away) = (&plan.rebuild_home.target, &plan.rebuild_away.target);
+    let Input { plan, cut_over, fenced_at_ms, promoted_at_ms, proof, approvals } = input;
+    let (home, away) = (&plan.writer_at_the_end, &plan.reader_at_the_end);
     let seen = Seen {
         home: side(aws, home).await?,
         away: side(aws, away).await?,
         global_clusters: observe::global_clusters(aws, &home.region).await?,
-        dns: Vec::new(),
+        ..Seen::default()
     };
     let mut final_snapshots = Vec::new();
+    // A switchover keeps away's cluster, and home's where Aurora has brought it back.
+    let kept = [&plan.writer_at_the_end, &plan.reader_at_the_end];
     for retired in [&plan.retire_home, &plan.retire_away] {
-        final_snapshots.push(final_snapshot(aws, retired).await?);
+        if !kept.contains(&&retired.cluster) {
+            final_snapshots.push(final_snapshot(aws, retired).await?);
+        }
     }
     Ok(Report {
         outcome: "COMPLETE",
@@ -111,6 +124,8 @@ pub async fn write_report(aws: &Aws, input: Input) -> Result<Report, FailbackErr
         names: cut_over,
         fenced_at_ms,
         promoted_at_ms,
+        proof,
+        approvals,
     })
 }
 

@@ -3,19 +3,21 @@
 mod capture;
 mod checks;
 mod stage;
+mod strategy;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
 
+use crate::basis::Basis;
 use crate::plan::{Decision, EndpointBefore, Expectations, Phase, PhasePlan, Phases, Plan};
 use crate::refusal::Refusal;
-use crate::request::{PointsTo, Request, Side};
+use crate::request::{PointsTo, Request, Side, Strategy};
 use crate::seen::Seen;
 use crate::settings::{Captured, ClusterSettings};
 use crate::task::{
-    ClusterRef, DnsRecord, EndpointKind, Fence, Finish, InstancePlan, NetworkTargets, Promote,
-    Protection, Rebuild, Retire,
+    ClusterRef, DnsRecord, EndpointKind, Fence, Finish, Guard, InstancePlan, NetworkTargets,
+    Promote, Protection, Rebuild, Retire,
 };
 use crate::verify::{ClusterExpectation, Expectation, MustBe};
 
@@ -27,10 +29,10 @@ use stage::Stage;
 /// # Errors
 /// Why nothing may be touched; the first reason found.
 pub fn decide(request: &Request, seen: &Seen) -> Result<Plan, Refusal> {
-    let found = stage::find(request, seen)?;
-    checks::all(request, seen, found.stage)?;
+    let way = strategy::choose(request, seen)?;
+    let found = way.stage(request, seen)?;
     let draft = Draft::new(request, seen)?;
-    Ok(draft.plan(found))
+    Ok(way.shape(draft.plan(found, way.rebuilds()), seen))
 }
 
 /// The names and settings that all parts of the plan share.
@@ -68,8 +70,14 @@ impl<'a> Draft<'a> {
             away_restored: reference(&request.away, &request.away.restored_cluster_id),
             instances_home: instances(&request.home, "home", &captured_home)?,
             instances_away: instances(&request.away, "away", &captured_away)?,
-            home_subnets: subnets(&request.home, &seen.home, "home", &captured_home)?,
-            away_subnets: subnets(&request.away, &seen.away, "away", &captured_away)?,
+            home_subnets: subnets(&request.home, &seen.home, "home", &captured_home, None)?,
+            away_subnets: subnets(
+                &request.away,
+                &seen.away,
+                "away",
+                &captured_away,
+                seen.remembered.fence.as_ref().map(|left| &left.fence),
+            )?,
             captured_home,
             captured_away,
             request,
@@ -77,15 +85,17 @@ impl<'a> Draft<'a> {
         })
     }
 
-    fn plan(self, found: stage::Found) -> Plan {
+    /// The plan of a run that detaches; [`strategy::Way::shape`] makes that of a switchover of it.
+    fn plan(self, found: stage::Found, rebuilds: [bool; 2]) -> Plan {
         let request = self.request;
         let (home_rebuild, away_rebuild) = (self.rebuild_home(), self.rebuild_away());
         let fence_away = self.fence(&request.away, &self.away_subnets);
+        let fence_home = self.fence(&request.home, &self.home_subnets);
         let (writer_names, reader_names) = self.dns();
         let expect = self.expectations(&fence_away);
         let complete = found.stage == Stage::Finish && self.is_complete(&expect);
         let mut reasons = found.reasons;
-        reasons.extend(self.remarks());
+        reasons.extend(self.remarks(rebuilds));
         let decision = if complete {
             Decision::NothingToDo
         } else if request.dry_run {
@@ -96,21 +106,28 @@ impl<'a> Draft<'a> {
         Plan {
             decision,
             reasons,
-            strategy: request.strategy,
+            strategy: Strategy::Detach,
+            basis: Basis::of(request, self.seen),
+            approvals: request.approvals,
             phases: phases(found.stage, complete),
-            close_home: self.fence(&request.home, &self.home_subnets),
             retire_home: self.retire(
                 &request.home,
                 &self.home,
                 &self.captured_home,
                 self.seen.membership(&self.home.arn).map(|(g, _)| g.id.clone()),
                 self.seen.global_cluster(&request.global_clusters.former).map(|g| g.id.clone()),
+                Guard {
+                    survivor: self.away.clone(),
+                    behind: fence_home.clone(),
+                    proof_required: false,
+                },
             ),
             restore_network: NetworkTargets {
                 region: request.home.region.clone(),
                 targets: self.home_subnets.clone(),
             },
             promote: self.promote(&fence_away),
+            switch_over: None,
             cut_over_writer: writer_names,
             retire_away: self.retire(
                 &request.away,
@@ -118,13 +135,20 @@ impl<'a> Draft<'a> {
                 &self.captured_away,
                 Some(request.global_clusters.restoring.clone()),
                 Some(request.global_clusters.restoring.clone()),
+                Guard {
+                    survivor: self.home_restored.clone(),
+                    behind: fence_away.clone(),
+                    proof_required: !request.accept_unproven_promotion,
+                },
             ),
+            close_home: fence_home,
             cut_over_readers: reader_names,
             finish: Finish { fence: fence_away.clone(), protection: self.protection() },
             expect,
             limits: request.limits.clone(),
             endpoints_before: self.endpoints_before(),
             writer_at_the_end: self.home_restored.clone(),
+            reader_at_the_end: self.away_restored.clone(),
             rebuild_home: home_rebuild,
             rebuild_away: away_rebuild,
             captured_home: self.captured_home,
@@ -162,6 +186,7 @@ impl<'a> Draft<'a> {
         captured: &Captured,
         detach_from: Option<String>,
         delete_global_cluster_id: Option<String>,
+        guard: Guard,
     ) -> Retire {
         Retire {
             cluster: cluster.clone(),
@@ -170,6 +195,7 @@ impl<'a> Draft<'a> {
             clear_deletion_protection: self.request.clear_deletion_protection,
             final_snapshot_id: final_snapshot_id(side, &captured.cluster_resource_id),
             delete_global_cluster_id,
+            guard,
         }
     }
 
@@ -194,6 +220,8 @@ impl<'a> Draft<'a> {
             fence: fence.clone(),
             engine: writer.map(|c| c.engine.clone()).unwrap_or_default(),
             engine_version: writer.map(|c| c.engine_version.clone()).unwrap_or_default(),
+            source_resource_id: self.captured_away.cluster_resource_id.clone(),
+            position_secret_arn: self.request.away.data_api.clone().map(|api| api.secret_arn),
         }
     }
 
@@ -254,13 +282,14 @@ impl<'a> Draft<'a> {
                 [(&self.home, MustBe::Deleted), (&self.away, MustBe::RegionalWriter)],
                 [],
             ),
-            network_restored: table([], [home_open]),
+            network_restored: table([], [home_open.clone()]),
             home_rebuilt: table(
                 [
                     (&self.home_restored, reader_of(&globals.restoring)),
                     (&self.away, writer_of(&globals.restoring)),
                 ],
-                [],
+                // Isolated again since, home would be promoted to serve nobody.
+                [home_open.clone()],
             ),
             home_promoted: table([home_is_writer.clone()], [fenced.clone()]),
             away_detached: table(
@@ -269,7 +298,8 @@ impl<'a> Draft<'a> {
             ),
             away_retired: table([home_is_writer, (&self.away, MustBe::Deleted)], []),
             away_rebuilt: table(rebuilt.clone(), []),
-            finished: table(rebuilt, [away_open]),
+            finished: table(rebuilt, [home_open, away_open]),
+            switched_over: None,
         }
     }
 
@@ -306,13 +336,7 @@ impl<'a> Draft<'a> {
                 PointsTo::HomeWriter => c.endpoint.clone(),
                 PointsTo::HomeReader | PointsTo::AwayReader => c.reader_endpoint.clone(),
             });
-            let name = wanted.name.trim_end_matches('.');
-            let is = |d: &&crate::seen::DnsSeen| {
-                d.zone_id == wanted.zone_id
-                    && d.name.eq_ignore_ascii_case(name)
-                    && d.set_identifier == wanted.set_identifier
-            };
-            endpoint.is_some() && self.seen.dns.iter().find(is).is_some_and(|d| d.value == endpoint)
+            endpoint.is_some() && self.seen.record(wanted).is_some_and(|d| d.value == endpoint)
         });
         let caught_up_in = &self.request.global_clusters.restoring;
         names_moved
@@ -320,10 +344,10 @@ impl<'a> Draft<'a> {
             && crate::verify::differences(self.seen, &expect.finished).is_empty()
     }
 
-    /// What the operator should know although it stops nothing.
-    fn remarks(&self) -> Vec<String> {
+    /// What the operator should know although it stops nothing: of each side that is rebuilt.
+    fn remarks(&self, rebuilds: [bool; 2]) -> Vec<String> {
         let mut out = Vec::new();
-        if self.captured_home.cluster.global_write_forwarding {
+        if rebuilds[0] && self.captured_home.cluster.global_write_forwarding {
             out.push(format!(
                 "{} forwarded writes; {} will not, because it is to be the writer",
                 self.home.cluster_id, self.home_restored.cluster_id
@@ -333,7 +357,8 @@ impl<'a> Draft<'a> {
             (&self.seen.home, &self.home, &self.captured_home, &self.instances_home),
             (&self.seen.away, &self.away, &self.captured_away, &self.instances_away),
         ];
-        for (side, reference, captured, rebuilt) in sides {
+        let sides = sides.into_iter().zip(rebuilds).filter(|(_, is_rebuilt)| *is_rebuilt);
+        for ((side, reference, captured, rebuilt), _) in sides {
             if rebuilt.len() < captured.instances.len() {
                 out.push(format!(
                     "{} has {} instances and is rebuilt with {}",

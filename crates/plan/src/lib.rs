@@ -7,7 +7,10 @@
 //! The words are those of `docs/glossary.md`: **home** is the Region we fail back to, **away** the
 //! Region that runs meanwhile; *writer* and *reader* are roles and move.
 
+pub mod approval;
+pub mod basis;
 pub mod decide;
+pub mod memory;
 pub mod network;
 pub mod plan;
 pub mod refusal;
@@ -20,7 +23,9 @@ pub mod task;
 pub mod verify;
 pub mod versions;
 
+pub use basis::Basis;
 pub use decide::decide;
+pub use memory::Memory;
 pub use plan::{Decision, Phase, Phases, Plan};
 pub use refusal::Refusal;
 pub use request::{InvalidRequest, Request};

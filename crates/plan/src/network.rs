@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::refusal::Refusal;
 use crate::request::Network;
 use crate::seen::{NetworkAclSeen, RegionSeen};
+use crate::task::Fence;
 
 /// One association to replace.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +46,8 @@ pub fn replacements(
     Ok(out)
 }
 
-/// Subnet → the ACL it has when it is open to clients.
+/// Subnet → the ACL it has when it is open to clients: the one the input names, the one it has now,
+/// the one that the fence is remembered to have replaced, or the default one of its VPC.
 ///
 /// # Errors
 /// A fence that does not exist, does not deny, or is of another VPC; a subnet without an ACL; an
@@ -55,8 +57,14 @@ pub fn open_targets(
     side: &'static str,
     network: &Network,
     subnet_ids: &[String],
+    remembered: Option<&Fence>,
 ) -> Result<BTreeMap<String, String>, Refusal> {
     let fence = usable_fence(seen, side, network)?;
+    let replaced_by_fence = |subnet: &String| {
+        let left = remembered.filter(|f| f.region == seen.region && f.fence_acl_id == fence.id)?;
+        let acl = left.restore.get(subnet)?;
+        seen.network_acls.iter().find(|known| known.id == *acl)
+    };
     let mut targets = BTreeMap::new();
     for subnet in subnet_ids {
         let unknown = |problem: String, field: String| Refusal::NetworkTargetUnknown {
@@ -83,6 +91,7 @@ pub fn open_targets(
                 seen.network_acls.iter().find(|acl| acl.id == *id && acl.vpc_id == now.vpc_id)
             }
             None if now.id != fence.id => Some(now),
+            None if replaced_by_fence(subnet).is_some() => replaced_by_fence(subnet),
             None => seen.network_acls.iter().find(|acl| acl.is_default && acl.vpc_id == now.vpc_id),
         };
         let Some(target) = target else {
@@ -186,7 +195,7 @@ mod tests {
         ]);
         let subnets = ["s1".to_owned(), "s2".to_owned()];
 
-        let targets = open_targets(&seen, "home", &network(None), &subnets).expect("known");
+        let targets = open_targets(&seen, "home", &network(None), &subnets, None).expect("known");
 
         assert_eq!(targets["s1"], "acl-own");
         assert_eq!(targets["s2"], "acl-default");
@@ -195,7 +204,7 @@ mod tests {
     #[test]
     fn fence_that_lets_traffic_in_is_refused() {
         let seen = region(vec![acl("acl-fence", false, false, &["s1"])]);
-        let refused = open_targets(&seen, "home", &network(None), &["s1".to_owned()]);
+        let refused = open_targets(&seen, "home", &network(None), &["s1".to_owned()], None);
         assert!(matches!(refused, Err(Refusal::FenceUnusable { .. })), "{refused:?}");
     }
 
@@ -205,7 +214,8 @@ mod tests {
             acl("acl-default", true, false, &["s1"]),
             acl("acl-fence", false, true, &[]),
         ]);
-        let refused = open_targets(&seen, "away", &network(Some("acl-x")), &["s1".to_owned()]);
+        let refused =
+            open_targets(&seen, "away", &network(Some("acl-x")), &["s1".to_owned()], None);
         assert!(matches!(refused, Err(Refusal::NetworkTargetUnknown { .. })), "{refused:?}");
     }
 }

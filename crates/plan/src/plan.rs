@@ -2,10 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::request::Strategy;
+use crate::basis::Basis;
+use crate::request::{Approvals, Strategy};
 use crate::settings::Captured;
 use crate::task::{
     ClusterRef, DnsRecord, Fence, Finish, Limits, NetworkTargets, Promote, Rebuild, Retire,
+    SwitchOver,
 };
 use crate::verify::Expectation;
 
@@ -85,6 +87,8 @@ pub struct Expectations {
     pub away_rebuilt: Expectation,
     /// At the end, the fence lifted.
     pub finished: Expectation,
+    /// Straight after a switchover: home is the writer and away its reader. `null` when detaching.
+    pub switched_over: Option<Expectation>,
 }
 
 /// An endpoint as it was when the run began.
@@ -107,8 +111,12 @@ pub struct Plan {
     pub decision: Decision,
     /// Why, and what the operator should know.
     pub reasons: Vec<String>,
-    /// How the writer comes home.
+    /// How the writer comes home, as decided: never `auto`.
     pub strategy: Strategy,
+    /// What the plan rests on, and its hash.
+    pub basis: Basis,
+    /// What a person is asked before it is done.
+    pub approvals: Approvals,
     /// Which phases run.
     pub phases: Phases,
     /// Keeps the stale home cluster closed to clients until it is gone.
@@ -119,8 +127,10 @@ pub struct Plan {
     pub restore_network: NetworkTargets,
     /// Phase `rebuild_home`.
     pub rebuild_home: Rebuild,
-    /// Phase `bring_writer_home`.
+    /// Phase `bring_writer_home`, by detaching.
     pub promote: Promote,
+    /// Phase `bring_writer_home`, by a switchover; `null` when detaching.
+    pub switch_over: Option<SwitchOver>,
     /// Phase `cut_over_writer`.
     pub cut_over_writer: Vec<DnsRecord>,
     /// Phase `retire_away`.
@@ -144,4 +154,6 @@ pub struct Plan {
     pub captured_away: Captured,
     /// The home cluster that will hold the writer.
     pub writer_at_the_end: ClusterRef,
+    /// The away cluster that will follow it.
+    pub reader_at_the_end: ClusterRef,
 }

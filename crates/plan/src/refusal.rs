@@ -46,6 +46,11 @@ pub enum Refusal {
     )]
     Backtrack { cluster: String },
     #[error(
+        "`away.data_api` asks for the position of `{cluster}` in {region}, whose Data API is off. \
+         Enable its HTTP endpoint, or leave the field out and have replication lag judged instead"
+    )]
+    DataApiOff { cluster: String, region: String },
+    #[error(
         "the stale home cluster `{cluster}` runs {home_engine} and away runs {away_engine}: a \
          cluster of one engine cannot be rebuilt from the other"
     )]
@@ -115,4 +120,17 @@ pub enum Refusal {
         "an operation runs on the global cluster `{global_cluster}` ({operation}). Wait for its end"
     )]
     OperationRuns { global_cluster: String, operation: String },
+    #[error(
+        "home's cluster `{cluster}` follows away in the global cluster `{global_cluster}`: it is not \
+         stale, and `detach` would delete it. Ask for the strategy `switchover` or `auto`"
+    )]
+    HomeFollowsAway { cluster: String, global_cluster: String },
+    #[error(
+        "away's cluster `{away}` is the writer of `{global_cluster}`, which does not list home's \
+         cluster `{home}`. After a managed failover Aurora brings it back by itself once home's \
+         Region is healthy: wait until it is listed as a reader, and start again"
+    )]
+    HomeNotRejoined { home: String, away: String, global_cluster: String },
+    #[error("the writer cannot be switched over to `{cluster}`: {why}. {remedy}")]
+    SwitchoverNotPossible { cluster: String, why: String, remedy: &'static str },
 }

@@ -51,6 +51,33 @@ pub fn judge(samples: &[LagSample], gate: Gate) -> (Answer, Option<f64>) {
     (answer, Some(worst))
 }
 
+/// How far writer and reader have come; `None` where the writer did not say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Positions {
+    /// Of the writer.
+    pub writer: Option<i64>,
+    /// Of the reader.
+    pub reader: Option<i64>,
+}
+
+/// Judges positions that were read while nobody could write. Answers the position to reach as well:
+/// the writer's at the first look, so that its own housekeeping does not move the goal.
+pub fn reached(seen: Positions, wanted: Option<i64>) -> (Answer, Option<i64>) {
+    let Some(goal) = wanted.or(seen.writer) else {
+        return (Answer::pending("the writer did not tell its position"), None);
+    };
+    let answer = match seen.reader {
+        None => Answer::pending("the writer did not tell the reader's position"),
+        Some(reader) if reader < goal => {
+            Answer::pending(format!("the reader is at {reader}, the writer stopped at {goal}"))
+        }
+        Some(reader) => {
+            Answer::done(format!("the reader is at {reader}; the writer stopped at {goal}"))
+        }
+    };
+    (answer, Some(goal))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,5 +107,23 @@ mod tests {
     fn newest_samples_must_all_be_below_the_limit() {
         assert_eq!(state(&[(60_000, 5.0), (120_000, 5.0), (180_000, 1001.0)]), Progress::Pending);
         assert_eq!(state(&[(60_000, 5000.0), (120_000, 5.0), (180_000, 1000.0)]), Progress::Done);
+    }
+
+    #[test]
+    fn position_is_reached_when_the_reader_has_what_the_writer_had_at_the_first_look() {
+        let seen = |writer, reader| Positions { writer, reader };
+        let (answer, goal) = reached(seen(Some(10), Some(9)), None);
+        assert_eq!((answer.state, goal), (Progress::Pending, Some(10)));
+        let (answer, goal) = reached(seen(Some(12), Some(10)), Some(10));
+        assert_eq!((answer.state, goal), (Progress::Done, Some(10)));
+    }
+
+    #[test]
+    fn position_that_is_not_told_is_no_good_news() {
+        let unknown = Positions { writer: None, reader: None };
+        assert_eq!(reached(unknown, None).0.state, Progress::Pending);
+        assert_eq!(reached(unknown, Some(1)).0.state, Progress::Pending);
+        let reader_only = Positions { writer: None, reader: Some(9) };
+        assert_eq!(reached(reader_only, None).0.state, Progress::Pending);
     }
 }

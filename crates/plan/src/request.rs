@@ -1,5 +1,7 @@
 //! The execution's input: what an operator, or the environment, asks for.
 
+mod secret;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -23,12 +25,19 @@ pub struct Request {
     /// Whether deletion protection of clusters that must be deleted may be switched off.
     #[serde(default)]
     pub clear_deletion_protection: bool,
+    /// What a person is asked before it is done.
+    #[serde(default)]
+    pub approvals: Approvals,
     /// Bounds of the run.
     #[serde(default)]
     pub limits: Limits,
     /// What the applications use to find the database.
     #[serde(default)]
     pub endpoints: Endpoints,
+    /// Delete the former away cluster although nothing that is remembered proves that home holds
+    /// what it acknowledged: somebody has compared them.
+    #[serde(default)]
+    pub accept_unproven_promotion: bool,
     /// Plan, say what would be done, and change nothing.
     #[serde(default)]
     pub dry_run: bool,
@@ -38,9 +47,34 @@ pub struct Request {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Strategy {
-    /// Rebuild home as a reader, fence away, detach home so that it becomes the writer.
+    /// Rebuild home as a reader, fence away, detach home so that it becomes the writer; then
+    /// rebuild away.
     #[default]
     Detach,
+    /// Switch the writer over to home within its global cluster: to the cluster that Aurora's
+    /// managed failover has brought back as a reader, or else to a rebuilt one. Away stays.
+    Switchover,
+    /// `switchover` where Aurora allows it, `detach` where an earlier run or Aurora rules it out.
+    Auto,
+}
+
+/// Steps before which the run stops and asks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Approvals {
+    /// Before the stale home cluster is deleted.
+    pub retire_home: bool,
+    /// Before away is fenced and home is promoted.
+    pub promote_home: bool,
+    /// Before the former away cluster is deleted.
+    pub retire_away: bool,
+}
+
+impl Approvals {
+    /// A person is asked before each of them.
+    pub fn all() -> Self {
+        Self { retire_home: true, promote_home: true, retire_away: true }
+    }
 }
 
 /// One of the two Regions.
@@ -60,9 +94,22 @@ pub struct Side {
     /// Id of the final snapshot; derived from the cluster's resource id when absent.
     #[serde(default)]
     pub final_snapshot_id: Option<String>,
-    /// Settings an earlier execution captured, for a cluster that is gone by now.
+    /// Settings an earlier execution captured, for a cluster that is gone by now; those that the
+    /// stack remembers when absent.
     #[serde(default)]
     pub captured: Option<Captured>,
+    /// How the position of the cluster that is there now is read, which proves more than lag does;
+    /// used of away.
+    #[serde(default)]
+    pub data_api: Option<DataApi>,
+}
+
+/// Access to a cluster's SQL through the Data API of RDS, which no network ACL stands in front of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DataApi {
+    /// ARN of the Secrets Manager secret with a user that may read the replication status.
+    pub secret_arn: String,
 }
 
 /// An instance of a rebuilt cluster.
@@ -175,6 +222,7 @@ impl Request {
     /// # Errors
     /// The first field that is unknown, missing, of the wrong type, or that contradicts another.
     pub fn parse(value: &Value) -> Result<Self, InvalidRequest> {
+        secret::none_in("", value)?;
         let request: Self = serde_path_to_error::deserialize(value).map_err(|error| {
             let path = error.path().to_string();
             let field = if path == "." { "(top level)".to_owned() } else { path };
@@ -232,6 +280,7 @@ impl Request {
             ("limits.dns_s", l.dns_s),
             ("limits.verify_s", l.verify_s),
             ("limits.lag_samples", l.lag_samples),
+            ("limits.approval_s", l.approval_s),
         ] {
             if value == 0 {
                 return Err(InvalidRequest::new(field, "is 0; it must be at least 1"));
@@ -286,6 +335,16 @@ impl Side {
                 format!("{name}.network.fence_acl_id"),
                 format!("is `{}`, which is not a network ACL id", self.network.fence_acl_id),
             ));
+        }
+        if let Some(DataApi { secret_arn }) = &self.data_api {
+            let parts: Vec<&str> = secret_arn.split(':').collect();
+            let is_secret = matches!(parts[..], ["arn", _, "secretsmanager", region, _, "secret", _] if region == self.region);
+            if !is_secret {
+                return Err(InvalidRequest::new(
+                    format!("{name}.data_api.secret_arn"),
+                    format!("is not the ARN of a Secrets Manager secret in {}", self.region),
+                ));
+            }
         }
         if self.network.open_acl_id.as_deref() == Some(&self.network.fence_acl_id) {
             return Err(InvalidRequest::new(
@@ -388,6 +447,32 @@ mod tests {
     fn boolean_given_as_text_is_refused() {
         let error = refused(|v| v["clear_deletion_protection"] = json!("False"));
         assert_eq!(error.field, "clear_deletion_protection");
+    }
+
+    #[test]
+    fn input_that_looks_like_a_secret_is_refused_without_repeating_it() {
+        for secret in [
+            "AKIAIOSFODNN7EXAMPLE",
+            "mysql://admin:hunter2@db.example.com/app",
+            "host=db password=hunter2",
+            "-----BEGIN RSA PRIVATE KEY-----",
+        ] {
+            let error = refused(|v| v["endpoints"]["dns"][0]["set_identifier"] = json!(secret));
+            assert_eq!(error.field, "endpoints.dns[0].set_identifier");
+            assert!(!error.to_string().contains(secret), "{error}");
+        }
+        let error = refused(|v| v["password"] = json!("hunter2"));
+        assert_eq!(error.field, "password", "unknown fields are refused anyway");
+    }
+
+    #[test]
+    fn secret_of_the_data_api_is_one_of_the_cluster_s_region() {
+        let arn = "arn:aws:secretsmanager:us-west-2:1:secret:x-AbCdEf";
+        let error = refused(|v| v["home"]["data_api"] = json!({ "secret_arn": arn }));
+        assert_eq!(error.field, "home.data_api.secret_arn");
+        let mut value = workshop();
+        value["away"]["data_api"] = json!({ "secret_arn": arn });
+        Request::parse(&value).expect("it is of away's Region");
     }
 
     #[test]

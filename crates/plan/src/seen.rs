@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::memory::Memory;
+use crate::request::DnsRequest;
 use crate::settings::{ClusterSettings, InstanceSettings};
 
 /// Both Regions and the global clusters that list a member in either.
@@ -17,6 +19,8 @@ pub struct Seen {
     pub global_clusters: Vec<GlobalClusterSeen>,
     /// Records that the request names, as they stand: (zone id, name, set identifier) → record.
     pub dns: Vec<DnsSeen>,
+    /// What earlier executions left to be known.
+    pub remembered: Memory,
 }
 
 /// One Region.
@@ -114,6 +118,10 @@ pub struct GlobalClusterSeen {
     pub deletion_protection: bool,
     /// `FailoverState` names a switchover or failover that is under way.
     pub operation: Option<String>,
+    /// ARN of the cluster that the operation makes the writer.
+    pub operation_to: Option<String>,
+    /// The operation may lose data, or does not say that it may not: it is no switchover.
+    pub operation_may_lose: bool,
     /// `GlobalClusterMembers`.
     pub members: Vec<MemberSeen>,
 }
@@ -211,6 +219,16 @@ impl Seen {
         self.global_clusters.iter().find(|g| g.id == id)
     }
 
+    /// The record that a request means.
+    pub fn record(&self, wanted: &DnsRequest) -> Option<&DnsSeen> {
+        let name = wanted.name.trim_end_matches('.');
+        self.dns.iter().find(|d| {
+            d.zone_id == wanted.zone_id
+                && d.name.eq_ignore_ascii_case(name)
+                && d.set_identifier == wanted.set_identifier
+        })
+    }
+
     /// The global cluster that lists this cluster as a member.
     pub fn membership(&self, arn: &str) -> Option<(&GlobalClusterSeen, &MemberSeen)> {
         self.global_clusters.iter().find_map(|g| g.member(arn).map(|m| (g, m)))
@@ -221,6 +239,13 @@ impl GlobalClusterSeen {
     /// The member with that ARN.
     pub fn member(&self, arn: &str) -> Option<&MemberSeen> {
         self.members.iter().find(|m| m.arn == arn)
+    }
+
+    /// A switchover that will make this cluster the writer is under way.
+    pub fn switches_to(&self, arn: &str) -> bool {
+        self.operation.as_deref().is_some_and(|status| status != "cancelling")
+            && self.operation_to.as_deref() == Some(arn)
+            && !self.operation_may_lose
     }
 
     /// The writers it lists: one, unless something is very wrong or not there yet.

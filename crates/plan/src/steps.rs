@@ -3,13 +3,16 @@
 
 mod configure;
 mod detach;
+mod guard;
 mod rebuild;
 mod retire;
+mod switch;
 #[cfg(test)]
 mod tests;
 
 pub use configure::{LateChange, configure};
-pub use detach::{LeavesAs, detach, detachment, promotion_begun};
+pub use detach::{LeavesAs, detach, detachment, promotion_begun, still_listed};
+pub use guard::{GuardSeen, may_be_deleted};
 pub use rebuild::{
     create_cluster, create_global_cluster, create_instances, global_cluster, member,
 };
@@ -17,6 +20,8 @@ pub use retire::{
     Deletion, delete_cluster, delete_global_cluster, delete_instances, deletion,
     deletion_protection,
 };
+pub(crate) use switch::differ;
+pub use switch::{Moving, switch_over, switchover};
 
 use crate::seen::{ClusterSeen, InstanceSeen};
 

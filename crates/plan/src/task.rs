@@ -97,6 +97,21 @@ pub struct Retire {
     pub final_snapshot_id: String,
     /// The global cluster that is left empty and goes too.
     pub delete_global_cluster_id: Option<String>,
+    /// What must hold at the moment of the deletion.
+    pub guard: Guard,
+}
+
+/// What makes a deletion safe. Seen again each time something is about to be deleted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Guard {
+    /// The cluster that stays: it must be there, available and a writer.
+    pub survivor: ClusterRef,
+    /// What keeps clients from writing to the cluster that goes.
+    pub behind: Fence,
+    /// Whether it must be proven that the survivor holds what the cluster that goes acknowledged.
+    /// Not so for a stale cluster: what only it holds stays in its final snapshot.
+    pub proof_required: bool,
 }
 
 /// An instance to be created in a rebuilt cluster.
@@ -141,6 +156,30 @@ pub struct Promote {
     pub engine: String,
     /// Engine version of both.
     pub engine_version: String,
+    /// `DbClusterResourceId` of the away cluster.
+    pub source_resource_id: String,
+    /// Secret of the user by which the writer's position is read, where that is configured.
+    pub position_secret_arn: Option<String>,
+}
+
+/// The switchover of the writer to the home cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SwitchOver {
+    /// The global cluster in which the writer moves.
+    pub global_cluster_id: String,
+    /// The home cluster, its reader until then.
+    pub cluster: ClusterRef,
+    /// The away cluster, its writer until then.
+    pub source: ClusterRef,
+    /// Engine of both, which chooses the lag metric.
+    pub engine: String,
+    /// Engine version of away.
+    pub engine_version: String,
+    /// It was under way when the plan was made: nothing is prepared once more.
+    pub under_way: bool,
+    /// The fence that an earlier run has left up in front of away, which serves until the switchover.
+    pub fence_left: Option<Fence>,
 }
 
 /// Which endpoint of a cluster a name points at.
@@ -217,6 +256,8 @@ pub struct Limits {
     pub lag_ms_max: u32,
     /// Consecutive samples that must be at or below `lag_ms_max`.
     pub lag_samples: u32,
+    /// Seconds for a person to answer.
+    pub approval_s: u32,
 }
 
 impl Default for Limits {
@@ -234,6 +275,7 @@ impl Default for Limits {
             verify_s: 600,
             lag_ms_max: 1000,
             lag_samples: 2,
+            approval_s: 14_400,
         }
     }
 }

@@ -39,6 +39,28 @@ pub fn lag_metric(engine: &str, version: &str) -> &'static str {
     if modern { "AuroraGlobalDBRPOLag" } else { "AuroraGlobalDBReplicationLag" }
 }
 
+/// The first minor versions of Aurora PostgreSQL that may differ in their patch level.
+/// Source: Aurora User Guide, "Patch level compatibility for managed cross-Region switchovers".
+const PATCH_MAY_DIFFER_FROM: [(u32, u32); 4] = [(11, 17), (12, 12), (13, 8), (14, 5)];
+
+/// Whether the writer may be switched over between members of these versions: major and minor
+/// version must be equal; the patch level too, but for newer Aurora PostgreSQL. The guide lists
+/// exceptions to that, which Aurora itself refuses.
+pub fn can_switch_over(engine: &str, one: &str, other: &str) -> bool {
+    if one == other {
+        return true;
+    }
+    let numbers = |version: &str| -> Option<(u32, u32)> {
+        let mut parts = version.split('.').map(|n| n.parse().ok());
+        Some((parts.next()??, parts.next()??))
+    };
+    let (Some(one), Some(other)) = (numbers(one), numbers(other)) else { return false };
+    let (major, minor) = one;
+    engine == "aurora-postgresql"
+        && one == other
+        && (major >= 15 || PATCH_MAY_DIFFER_FROM.iter().any(|&(m, n)| m == major && minor >= n))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,5 +87,22 @@ mod tests {
             assert_eq!(lag_metric("aurora-mysql", version), metric, "{version}");
         }
         assert_eq!(lag_metric("aurora-postgresql", "13.9"), "AuroraGlobalDBRPOLag");
+    }
+
+    #[test]
+    fn writer_is_switched_over_only_between_versions_that_aurora_takes_for_equal() {
+        for (engine, one, other, can) in [
+            ("aurora-mysql", "8.0.mysql_aurora.3.08.0", "8.0.mysql_aurora.3.08.0", true),
+            ("aurora-mysql", "8.0.mysql_aurora.3.08.0", "8.0.mysql_aurora.3.08.1", false),
+            ("aurora-postgresql", "15.4", "15.4", true),
+            ("aurora-postgresql", "15.4.1", "15.4.3", true),
+            ("aurora-postgresql", "15.4", "15.5", false),
+            ("aurora-postgresql", "15.4", "16.4", false),
+            ("aurora-postgresql", "14.5.1", "14.5.2", true),
+            ("aurora-postgresql", "14.4.1", "14.4.2", false),
+            ("aurora-postgresql", "newest", "15.4", false),
+        ] {
+            assert_eq!(can_switch_over(engine, one, other), can, "{engine} {one} {other}");
+        }
     }
 }

@@ -7,7 +7,7 @@ use crate::refusal::Refusal;
 use crate::request::Side;
 use crate::seen::{ClusterSeen, RegionSeen};
 use crate::settings::Captured;
-use crate::task::InstancePlan;
+use crate::task::{Fence, InstancePlan};
 
 /// The same for every run that meets the same cluster, different for a later cluster of its name.
 pub(super) fn final_snapshot_id(side: &Side, resource_id: &str) -> String {
@@ -29,7 +29,16 @@ pub(super) fn capture(
     if let Some(cluster) = cluster
         && cluster.status != "deleting"
     {
-        return Ok(capture_cluster(cluster, seen));
+        let read = with_earlier(capture_cluster(cluster, seen), side.captured.as_ref());
+        if read.instances.is_empty() {
+            return Err(Refusal::SettingsUnreadable {
+                cluster: cluster.id.clone(),
+                region: seen.region.clone(),
+                status: "without an instance".to_owned(),
+                field,
+            });
+        }
+        return Ok(read);
     }
     let gone = |resource_id: String| {
         move |captured: Captured| Captured { cluster_resource_id: resource_id.clone(), ..captured }
@@ -61,6 +70,25 @@ pub(super) fn capture(
             field,
         }),
     }
+}
+
+/// An interrupted run may have switched protection off and deleted instances already: of the same
+/// cluster, what was seen then is still what is to be rebuilt.
+fn with_earlier(now: Captured, earlier: Option<&Captured>) -> Captured {
+    let same = earlier.filter(|e| e.cluster_resource_id == now.cluster_resource_id);
+    let Some(earlier) = same else { return now };
+    let mut merged = now;
+    merged.cluster.deletion_protection |= earlier.cluster.deletion_protection;
+    for instance in &earlier.instances {
+        if !merged.instances.iter().any(|i| i.captured_from == instance.captured_from) {
+            merged.instances.push(instance.clone());
+        }
+    }
+    let rank = |i: &crate::settings::InstanceSettings| {
+        earlier.instances.iter().position(|e| e.captured_from == i.captured_from)
+    };
+    merged.instances.sort_by_key(|i| rank(i).unwrap_or(usize::MAX));
+    merged
 }
 
 /// A cluster that is gone is still identified by the final snapshot it left.
@@ -123,6 +151,7 @@ pub(super) fn subnets(
     seen: &RegionSeen,
     name: &'static str,
     captured: &Captured,
+    remembered: Option<&Fence>,
 ) -> Result<BTreeMap<String, String>, Refusal> {
     let of_group = || {
         let group = captured.cluster.subnet_group.as_deref();
@@ -141,5 +170,5 @@ pub(super) fn subnets(
             field: format!("{name}.network.subnet_ids"),
         });
     }
-    network::open_targets(seen, name, &side.network, &ids)
+    network::open_targets(seen, name, &side.network, &ids, remembered)
 }

@@ -12,8 +12,9 @@ use super::stage::Stage;
 /// A refusal or nothing.
 type Checked = Result<(), Refusal>;
 
-/// All checks of the topology, the most dangerous mistakes first.
-pub(super) fn all(request: &Request, seen: &Seen, stage: Stage) -> Checked {
+/// All checks of the topology, the most dangerous mistakes first. A switchover keeps away's cluster:
+/// what only stands in the way of its deletion is no reason then.
+pub(super) fn all(request: &Request, seen: &Seen, stage: Stage, keeps_away: bool) -> Checked {
     no_operation_runs(request, seen)?;
     if stage == Stage::RetireHome {
         stale_home(request, seen)?;
@@ -23,8 +24,8 @@ pub(super) fn all(request: &Request, seen: &Seen, stage: Stage) -> Checked {
         engines(request, seen)?;
     }
     ids(request, seen, stage)?;
-    snapshots(request, seen)?;
-    protection(request, seen)?;
+    snapshots(request, seen, keeps_away)?;
+    protection(request, seen, keeps_away)?;
     dns(request, seen)
 }
 
@@ -53,6 +54,13 @@ fn stale_home(request: &Request, seen: &Seen) -> Checked {
                 return Err(Refusal::HomeIsLiveWriter {
                     cluster: stale.id.clone(),
                     region: request.home.region.clone(),
+                    global_cluster: global.id.clone(),
+                });
+            }
+            let away = format!(":{}:", request.away.region);
+            if global.writers().iter().any(|writer| writer.arn.contains(&away)) {
+                return Err(Refusal::HomeFollowsAway {
+                    cluster: stale.id.clone(),
                     global_cluster: global.id.clone(),
                 });
             }
@@ -120,6 +128,9 @@ fn away(request: &Request, seen: &Seen) -> Checked {
     }
     if cluster.managed_secret {
         return Err(Refusal::ManagedMasterSecret { cluster: id.clone(), region: region.clone() });
+    }
+    if request.away.data_api.is_some() && !cluster.settings.http_endpoint {
+        return Err(Refusal::DataApiOff { cluster: id.clone(), region: region.clone() });
     }
     if cluster.backtrack {
         return Err(Refusal::Backtrack { cluster: id.clone() });
@@ -282,11 +293,12 @@ fn in_use(field: &'static str, id: &str, region: &str, holder: String) -> Refusa
 }
 
 /// The id of a final snapshot must be free while its cluster is not yet being deleted.
-fn snapshots(request: &Request, seen: &Seen) -> Checked {
-    for (field, side, region) in [
+fn snapshots(request: &Request, seen: &Seen, keeps_away: bool) -> Checked {
+    let sides = [
         ("home.final_snapshot_id", &request.home, &seen.home),
         ("away.final_snapshot_id", &request.away, &seen.away),
-    ] {
+    ];
+    for (field, side, region) in sides.into_iter().take(2 - usize::from(keeps_away)) {
         let Some(cluster) = region.cluster(&side.cluster_id) else { continue };
         if cluster.status == "deleting" {
             continue;
@@ -299,9 +311,10 @@ fn snapshots(request: &Request, seen: &Seen) -> Checked {
     Ok(())
 }
 
-fn protection(request: &Request, seen: &Seen) -> Checked {
+fn protection(request: &Request, seen: &Seen, keeps_away: bool) -> Checked {
     let clusters = [(&request.home, &seen.home), (&request.away, &seen.away)]
         .into_iter()
+        .take(2 - usize::from(keeps_away))
         .filter_map(|(side, region)| Some((region.cluster(&side.cluster_id)?, &region.region)));
     for (cluster, region) in clusters {
         if cluster.settings.deletion_protection && !request.clear_deletion_protection {
@@ -310,7 +323,7 @@ fn protection(request: &Request, seen: &Seen) -> Checked {
         }
     }
     let globals = &request.global_clusters;
-    for id in [&globals.former, &globals.restoring] {
+    for id in [&globals.former, &globals.restoring].into_iter().take(2 - usize::from(keeps_away)) {
         if seen.global_cluster(id).is_some_and(|g| g.deletion_protection) {
             return Err(Refusal::GlobalClusterProtected { global_cluster: id.clone() });
         }
@@ -319,7 +332,7 @@ fn protection(request: &Request, seen: &Seen) -> Checked {
 }
 
 /// Only the value of an existing CNAME is ever changed.
-fn dns(request: &Request, seen: &Seen) -> Checked {
+pub(super) fn dns(request: &Request, seen: &Seen) -> Checked {
     for (i, wanted) in request.endpoints.dns.iter().enumerate() {
         let name = wanted.name.trim_end_matches('.');
         let refuse = |part: &str, problem: String| {
@@ -329,12 +342,7 @@ fn dns(request: &Request, seen: &Seen) -> Checked {
                 problem,
             })
         };
-        let found = seen.dns.iter().find(|d| {
-            d.zone_id == wanted.zone_id
-                && d.name.eq_ignore_ascii_case(name)
-                && d.set_identifier == wanted.set_identifier
-        });
-        let Some(record) = found else {
+        let Some(record) = seen.record(wanted) else {
             return refuse("zone_id", format!("the hosted zone {} was not read", wanted.zone_id));
         };
         if record.zone_name.eq_ignore_ascii_case(name) {

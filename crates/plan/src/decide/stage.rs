@@ -108,6 +108,7 @@ fn not_somebody_elses(
         None => {
             seen.home.cluster(&request.home.cluster_id).is_none()
                 && seen.global_cluster(&request.global_clusters.restoring).is_some()
+                && (was_proven(seen, restored, away) || is_fenced(request, seen, away))
         }
     };
     if made_by_a_run {
@@ -119,6 +120,26 @@ fn not_somebody_elses(
         region: request.home.region.clone(),
         holder: format!("the cluster {}, which no run of this failback made", restored.arn),
     })
+}
+
+/// An earlier execution proved that this cluster holds what away acknowledged, and promoted it.
+fn was_proven(seen: &Seen, restored: &ClusterSeen, away: &ClusterSeen) -> bool {
+    seen.remembered.proof.as_ref().is_some_and(|proof| {
+        proof.cluster.arn == restored.arn && proof.source_resource_id == away.resource_id
+    })
+}
+
+/// Every run fences away before it promotes home, and leaves the fence until away is rebuilt.
+fn is_fenced(request: &Request, seen: &Seen, away: &ClusterSeen) -> bool {
+    let group = away.settings.subnet_group.as_deref();
+    let group = seen.away.subnet_groups.iter().find(|g| Some(g.name.as_str()) == group);
+    let of_group = group.map(|g| g.subnet_ids.as_slice()).unwrap_or_default();
+    let network = &request.away.network;
+    let subnets = if network.subnet_ids.is_empty() { of_group } else { &network.subnet_ids };
+    let on_fence = |subnet: &String| {
+        seen.away.acl_of_subnet(subnet).is_some_and(|acl| acl.id == network.fence_acl_id)
+    };
+    !subnets.is_empty() && subnets.iter().all(on_fence)
 }
 
 fn before_rebuild(request: &Request, seen: &Seen) -> Result<Found, Refusal> {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::*;
+use crate::memory::Memory;
 use crate::plan::Decision;
 use crate::seen::{
     ClusterMemberSeen, ClusterSeen, DnsSeen, GlobalClusterSeen, InstanceSeen, MemberSeen,
@@ -102,6 +103,7 @@ fn world(home: &[(&str, &str)], away: &[(&str, &str)], globals: Vec<GlobalCluste
             value: Some("c2.cluster-x".to_owned()),
             zone_name: "x".to_owned(),
         }],
+        remembered: Memory::default(),
     }
 }
 
@@ -164,13 +166,90 @@ fn home_that_catches_up_is_only_brought_to_its_end() {
 
 #[test]
 fn promoted_home_is_never_fenced_or_promoted_again() {
-    let left_behind = global("g1", &[(&arn("us-west-2", "c2"), true)]);
-    let seen = world(&[("c1-restored", "i1-restored")], &[("c2", "i2")], vec![left_behind]);
+    let seen = fenced(promoted());
 
     let plan = decide(&request(), &seen).expect("nothing stands against it");
 
     assert_eq!(first_phase(&plan), Some("cut_over_writer"));
     assert!(!plan.phases.bring_writer_home.run);
+}
+
+/// Home is a writer of its own, and away has been left behind in the global cluster.
+fn promoted() -> Seen {
+    let left_behind = global("g1", &[(&arn("us-west-2", "c2"), true)]);
+    world(&[("c1-restored", "i1-restored")], &[("c2", "i2")], vec![left_behind])
+}
+
+fn fenced(mut seen: Seen) -> Seen {
+    let [open, fence] = &mut seen.away.network_acls[..] else { panic!("two ACLs") };
+    fence.associations = std::mem::take(&mut open.associations);
+    seen
+}
+
+#[test]
+fn cluster_that_only_bears_the_name_of_home_is_not_taken_for_a_promoted_one() {
+    let refused = decide(&request(), &promoted());
+    assert!(matches!(refused, Err(Refusal::IdInUse { .. })), "away is open: {refused:?}");
+}
+
+#[test]
+fn remembered_proof_shows_that_home_was_promoted_although_somebody_opened_away() {
+    let mut seen = promoted();
+    let reference = |region: &str, id: &str| ClusterRef {
+        region: region.to_owned(),
+        cluster_id: id.to_owned(),
+        arn: arn(region, id),
+    };
+    seen.remembered.proof = Some(crate::memory::Proof {
+        kind: crate::memory::ProofKind::LagSamples,
+        detail: String::new(),
+        fenced_at_ms: 0,
+        cluster: reference("us-east-1", "c1-restored"),
+        source: reference("us-west-2", "c2"),
+        source_resource_id: "cluster-C2".to_owned(),
+    });
+
+    let plan = decide(&request(), &seen).expect("nothing stands against it");
+
+    assert_eq!(first_phase(&plan), Some("cut_over_writer"));
+}
+
+#[test]
+fn fence_of_an_earlier_run_returns_to_what_it_replaced() {
+    let mut seen = fenced(world(&[("c1", "i1")], &[("c2", "i2")], vec![]));
+    let mut own = seen.away.network_acls[0].clone();
+    own.id = "acl-own".to_owned();
+    own.is_default = false;
+    seen.away.network_acls.push(own);
+    let without = decide(&request(), &seen).expect("nothing stands against it");
+    assert_eq!(without.promote.fence.restore["s"], "acl-default");
+
+    let fence = Fence { restore: [("s".into(), "acl-own".into())].into(), ..without.promote.fence };
+    let unless_promoted = crate::memory::Promotion {
+        cluster: without.promote.cluster,
+        global_cluster_id: without.promote.global_cluster_id,
+    };
+    seen.remembered.fence = Some(crate::memory::FenceLeft { fence, unless_promoted });
+    let with = decide(&request(), &seen).expect("nothing stands against it");
+
+    assert_eq!(with.promote.fence.restore["s"], "acl-own");
+}
+
+#[test]
+fn drift_names_what_was_and_what_is() {
+    let before = world(&[("c1", "i1")], &[("c2", "i2")], vec![]);
+    let planned = decide(&request(), &before).expect("nothing stands against it").basis;
+    assert!(planned.drift(&Basis::of(&request(), &before)).is_empty());
+
+    let mut after = before.clone();
+    after.away.clusters[0].engine_version = "9".to_owned();
+    after.home.clusters[0].status = "backing-up".to_owned();
+    let now = Basis::of(&request(), &after);
+
+    assert_ne!(now.hash, planned.hash);
+    let drift = planned.drift(&now);
+    assert_eq!(drift.len(), 1, "a backup is no drift: {drift:?}");
+    assert!(drift[0].contains("c2") && drift[0].contains(VERSION), "{drift:?}");
 }
 
 #[test]
@@ -219,6 +298,39 @@ fn settings_of_a_cluster_that_is_gone_must_be_given_back() {
     let plan = decide(&request, &seen).expect("now it is known");
     assert_eq!(first_phase(&plan), Some("restore_network"));
     assert_eq!(plan.rebuild_home.cluster.subnet_group.as_deref(), Some("subnets"));
+}
+
+#[test]
+fn home_must_be_open_before_it_is_promoted_and_at_the_end() {
+    let seen = world(&[("c1", "i1")], &[("c2", "i2")], Vec::new());
+
+    let plan = decide(&request(), &seen).expect("a plan");
+
+    for table in [&plan.expect.home_rebuilt, &plan.expect.finished] {
+        assert!(table.network.contains(&plan.restore_network), "{table:?}");
+    }
+}
+
+#[test]
+fn instances_that_an_interrupted_run_deleted_are_rebuilt_as_it_had_read_them() {
+    let whole = world(&[("c1", "i1")], &[("c2", "i2")], Vec::new());
+    let earlier = decide(&request(), &whole).expect("a plan");
+    let mut seen = whole;
+    seen.home.instances.clear();
+    let cluster = seen.home.clusters.iter_mut().find(|c| c.id == "c1").expect("it stands");
+    cluster.settings.deletion_protection = false;
+
+    let refused = decide(&request(), &seen).expect_err("nothing says what they were like");
+    assert!(matches!(refused, Refusal::SettingsUnreadable { field: "home.captured", .. }));
+    let mut given = request();
+    given.home.captured = Some(earlier.captured_home.clone());
+    let plan = decide(&given, &seen).expect("now it is known");
+
+    assert_eq!(first_phase(&plan), Some("retire_home"));
+    assert_eq!(plan.captured_home, earlier.captured_home, "protection and instances as they were");
+    given.home.captured =
+        Some(Captured { cluster_resource_id: "cluster-OTHER".to_owned(), ..earlier.captured_home });
+    decide(&given, &seen).expect_err("settings of another cluster of that name are none of its");
 }
 
 /// Every membership of the stale home cluster and of away in one global cluster: only those in which

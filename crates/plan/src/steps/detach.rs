@@ -68,6 +68,13 @@ pub fn detach(
     Ok(Step::Act(()))
 }
 
+/// The answer while a member is still listed: it has not left, whatever else is true of it.
+pub fn still_listed(global: Option<&GlobalClusterSeen>, target: &ClusterRef) -> Option<Answer> {
+    let listed = global.is_some_and(|g| g.member(&target.arn).is_some());
+    let pending = || Answer::pending(format!("{} is still listed as a member", target.cluster_id));
+    listed.then(pending)
+}
+
 /// Whether a member has left its global cluster and stands on its own. One that left as the last
 /// writer may be gone altogether, deleted by an earlier run; a promoted one must be there.
 pub fn detachment(

@@ -4,8 +4,13 @@ use super::{Decided, NotAsPlanned, Step, not_terminal};
 use crate::seen::{ClusterSeen, GlobalClusterSeen, InstanceSeen, SnapshotSeen};
 use crate::task::Answer;
 
-/// Whether to change deletion protection.
-pub fn deletion_protection(cluster: Option<&ClusterSeen>, enabled: bool) -> Decided<()> {
+/// Whether to change deletion protection; of the cluster with this resource id alone, where one is
+/// given: another that bears the name keeps its own.
+pub fn deletion_protection(
+    cluster: Option<&ClusterSeen>,
+    enabled: bool,
+    resource_id: Option<&str>,
+) -> Decided<()> {
     let Some(cluster) = cluster else {
         return if enabled {
             Err(NotAsPlanned("the cluster to protect does not exist".to_owned()))
@@ -13,6 +18,9 @@ pub fn deletion_protection(cluster: Option<&ClusterSeen>, enabled: bool) -> Deci
             Ok(Step::Done("there is no cluster left to unprotect".to_owned()))
         };
     };
+    if let Some(resource_id) = resource_id {
+        same_cluster(cluster, resource_id)?;
+    }
     let word = if enabled { "on" } else { "off" };
     if cluster.settings.deletion_protection == enabled {
         return Ok(Step::Done(format!("deletion protection of {} is {word}", cluster.id)));
