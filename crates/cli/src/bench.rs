@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::drill::{CannotBegin, Drill, Setup};
 use crate::rehearse::BAD_USAGE;
+use crate::stopwatch::thread_cpu_time;
 
 /// What `failback bench` is told.
 #[derive(Debug, clap::Args)]
@@ -24,6 +25,9 @@ struct Totals {
     failed: u32,
     transitions: u64,
     calls: u64,
+    /// CPU time, where the system tells it: what a core can do.
+    used: Option<Duration>,
+    /// The rest is by the clock on the wall. Other programs stretch it, but all of it alike.
     whole: Duration,
     functions: Duration,
     sandbox: Duration,
@@ -45,6 +49,7 @@ pub fn main(arguments: &Bench) -> ExitCode {
 
 fn run(arguments: &Bench) -> Result<Totals, String> {
     let mut totals = Totals::default();
+    let used = thread_cpu_time();
     for seed in (arguments.seed..).take(arguments.runs as usize) {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
@@ -53,6 +58,7 @@ fn run(arguments: &Bench) -> Result<Totals, String> {
             .map_err(|e| format!("the runtime cannot be built: {e}"))?;
         runtime.block_on(one(seed, &mut totals)).map_err(|e| e.to_string())?;
     }
+    totals.used = thread_cpu_time().zip(used).map(|(now, then)| now.saturating_sub(then));
     Ok(totals)
 }
 
@@ -61,8 +67,8 @@ async fn one(seed: u64, totals: &mut Totals) -> Result<(), CannotBegin> {
     let began = Instant::now();
     let drill = Drill::new(&setup)?;
     let ended = drill.run("bench", setup.input.clone()).await?;
-    totals.whole += began.elapsed();
     let held = crate::report::invariants(&drill.sandbox, &ended, &setup.world);
+    totals.whole += began.elapsed();
     let good = ended.outcome.output.is_some() && held.iter().all(|i| i.held);
     totals.runs += 1;
     totals.failed += u32::from(!good);
@@ -74,15 +80,21 @@ async fn one(seed: u64, totals: &mut Totals) -> Result<(), CannotBegin> {
 }
 
 fn print(totals: &Totals) {
-    let whole = totals.whole.as_secs_f64();
-    let part = |time: Duration| 100.0 * time.as_secs_f64() / whole;
+    let runs = f64::from(totals.runs);
+    let used = totals.used.unwrap_or(totals.whole).as_secs_f64();
+    let clock = if totals.used.is_some() { "CPU time" } else { "the clock on the wall" };
+    let part = |time: Duration| {
+        let share = time.as_secs_f64() / totals.whole.as_secs_f64();
+        format!("{:.1} ms ({:.0} %)", 1_000.0 * share * used / runs, 100.0 * share)
+    };
     let sdk = totals.functions.saturating_sub(totals.sandbox);
     let rest = totals.whole.saturating_sub(totals.functions);
-    println!("rehearsals              {} ({} ended badly)", totals.runs, totals.failed);
-    println!("rehearsals a second     {:.1} on one core", f64::from(totals.runs) / whole);
-    println!("transitions a second    {:.0}", totals.transitions as f64 / whole);
-    println!("API calls a second      {:.0}", totals.calls as f64 / whole);
-    println!("time in functions, SDK  {:.0} %", part(sdk));
-    println!("time in the sandbox     {:.0} %", part(totals.sandbox));
-    println!("time in the interpreter {:.0} % (with set-up)", part(rest));
+    println!("rehearsals               {} ({} ended badly)", totals.runs, totals.failed);
+    println!("rehearsals a second      {:.1} on one core, by {clock}", runs / used);
+    println!("of each rehearsal");
+    println!("  state transitions      {:.0}", totals.transitions as f64 / runs);
+    println!("  API calls              {:.0}", totals.calls as f64 / runs);
+    println!("  functions and SDK      {}", part(sdk));
+    println!("  sandbox                {}", part(totals.sandbox));
+    println!("  interpreter, clients   {} with set-up and checks", part(rest));
 }

@@ -4,16 +4,19 @@ use std::collections::BTreeMap;
 
 use failback::FUNCTIONS;
 use failback_states::Definition;
+use serde_json::Value;
 
 /// Account, Region and partition in which the sandbox pretends that the stack is deployed.
 const STACK: &str = "us-west-2:123456789012";
 
 /// Every machine: its name and its definition. The first is the one an operator starts.
-pub const MACHINES: [(&str, &str); 5] = [
+pub const MACHINES: [(&str, &str); 7] = [
     ("failback", include_str!("../../../statemachine/failback.asl.json")),
+    ("bring-home", include_str!("../../../statemachine/bring-home.asl.json")),
     ("retire-cluster", include_str!("../../../statemachine/retire-cluster.asl.json")),
     ("rebuild-cluster", include_str!("../../../statemachine/rebuild-cluster.asl.json")),
     ("promote-home", include_str!("../../../statemachine/promote-home.asl.json")),
+    ("switch-over", include_str!("../../../statemachine/switch-over.asl.json")),
     ("cut-over", include_str!("../../../statemachine/cut-over.asl.json")),
 ];
 
@@ -59,15 +62,38 @@ pub fn substitutions() -> BTreeMap<String, String> {
 /// The first that the interpreter refuses.
 pub fn load() -> Result<Vec<(String, Definition)>, BadDefinition> {
     let all = substitutions();
-    MACHINES
-        .iter()
-        .map(|(name, text)| {
-            let bad = |problem: String| BadDefinition { machine: (*name).to_owned(), problem };
-            let text = Definition::substitute(text, &all).map_err(|e| bad(e.to_string()))?;
-            let definition = Definition::load(name, &text).map_err(|e| bad(e.to_string()))?;
-            Ok((machine_arn(name), definition))
-        })
-        .collect()
+    MACHINES.iter().map(|(name, text)| load_one(name, text, &all)).collect()
+}
+
+/// All machines, as they are after `rewrite` was given each of them: what would be without a part.
+///
+/// # Errors
+/// The first that the interpreter refuses.
+pub fn load_rewritten(
+    rewrite: impl Fn(&str, &mut Value),
+) -> Result<Vec<(String, Definition)>, BadDefinition> {
+    let all = substitutions();
+    let rewritten = |name: &str, text: &str| {
+        let bad = |e: serde_json::Error| BadDefinition {
+            machine: name.to_owned(),
+            problem: e.to_string(),
+        };
+        let mut definition: Value = serde_json::from_str(text).map_err(bad)?;
+        rewrite(name, &mut definition);
+        load_one(name, &definition.to_string(), &all)
+    };
+    MACHINES.iter().map(|(name, text)| rewritten(name, text)).collect()
+}
+
+fn load_one(
+    name: &str,
+    text: &str,
+    all: &BTreeMap<String, String>,
+) -> Result<(String, Definition), BadDefinition> {
+    let bad = |problem: String| BadDefinition { machine: name.to_owned(), problem };
+    let text = Definition::substitute(text, all).map_err(|e| bad(e.to_string()))?;
+    let definition = Definition::load(name, &text).map_err(|e| bad(e.to_string()))?;
+    Ok((machine_arn(name), definition))
 }
 
 /// `check_dns` becomes `CheckDns`.

@@ -1,26 +1,30 @@
 //! One rehearsal: a world, a request, and the execution from its start to its end.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_types::retry::RetryConfig;
-use failback::Aws;
-use failback_plan::verify::{Expectation, Row};
+use failback::{Aws, Stack};
+use failback_plan::verify::{ClusterExpectation, Expectation, MustBe, Row};
 use failback_plan::{Request, plan};
 use failback_sandbox::{Sandbox, WorldSpec};
-use failback_states::{Clock, Engine, EventType, HistoryEvent, Outcome};
+use failback_states::{Clock, Definition, Engine, EventType, HistoryEvent, Outcome};
+use serde::Deserialize;
 use serde_json::Value;
 
+use crate::approver::{Approver, Question, Questions};
 use crate::definitions::{self, machine_arn};
 use crate::lambda::{Invocation, Lambda};
-use crate::phases::{self, PHASES, TABLES, Table};
+use crate::phases::{self, PHASES, SWITCHED, TABLES, Table};
+use crate::states::{Door, StepFunctions};
 use crate::stopwatch::Stopwatch;
 
 /// 2026-01-05T03:00:00Z: virtual time begins at three in the morning.
@@ -43,6 +47,13 @@ impl Setup {
         let input = include_str!("../../../statemachine/examples/workshop.json");
         let input = serde_json::from_str(input).expect("the shipped example is JSON");
         Self { world: WorldSpec::workshop(), input, seed }
+    }
+
+    /// The same database after a managed failover, for which a switchover is enough.
+    pub fn managed(seed: u64) -> Self {
+        let input = include_str!("../../../statemachine/examples/managed.json");
+        let input = serde_json::from_str(input).expect("the shipped example is JSON");
+        Self { world: WorldSpec::managed(), input, seed }
     }
 }
 
@@ -95,7 +106,11 @@ pub struct Drill {
     lambda: Rc<Lambda>,
     time_in_sandbox: Stopwatch,
     watch: Rc<RefCell<Watch>>,
+    /// What runs have asked and nobody has answered.
+    pub questions: Rc<Questions>,
     request: Option<Request>,
+    /// How the functions reach Step Functions.
+    _door: Door,
 }
 
 /// Told of everything that happens in a run.
@@ -107,6 +122,7 @@ struct Watch {
     phase_began_ms: BTreeMap<usize, i64>,
     tables: Vec<TableShown>,
     observer: Option<Observer>,
+    approver: Approver,
 }
 
 /// How an execution ended and what was noted meanwhile.
@@ -128,36 +144,76 @@ impl Drill {
     /// # Errors
     /// [`CannotBegin`].
     pub fn new(setup: &Setup) -> Result<Self, CannotBegin> {
+        let drill = Self::unwatched(setup, machines()?)?;
+        drill.note_phases();
+        drill.after_invocations();
+        Ok(drill)
+    }
+
+    /// The same with other machines, and with nobody who looks through the API meanwhile: every
+    /// call is a function's.
+    ///
+    /// # Errors
+    /// [`CannotBegin`].
+    pub fn unwatched(
+        setup: &Setup,
+        machines: Vec<(String, Definition)>,
+    ) -> Result<Self, CannotBegin> {
         let clock = Clock::new(EPOCH_MS);
         let for_world = clock.clone();
         let sandbox = Sandbox::new(&setup.world, setup.seed, Arc::new(move || for_world.now_ms()))?;
         let time_in_sandbox = Stopwatch::default();
-        let client = time_in_sandbox.timing(sandbox.http_client());
-        let aws = Aws::new(sdk_config(client), None);
+        let door = Door::new();
+        let client = door.client(&sandbox, time_in_sandbox.timing(sandbox.http_client()));
+        let request = Request::parse(&setup.input).ok();
+        let stack = stack(&sandbox, &setup.world, request.as_ref());
+        let aws = Aws::new(sdk_config(client), stack);
         let lambda = Rc::new(Lambda::new(aws.clone(), sandbox.clone(), clock.clone(), setup.seed));
         let engine = Engine::new(clock.clone(), lambda.clone(), setup.seed);
-        for (arn, definition) in definitions::load()? {
-            engine.create_state_machine(arn, definition);
+        let states = StepFunctions::new(engine.clone(), setup.world.account.clone());
+        for (arn, definition) in machines {
+            states.install(&arn, definition);
         }
-        let drill = Self {
+        door.open(Rc::new(states));
+        Ok(Self {
             invocations: lambda.invocations.clone(),
-            request: Request::parse(&setup.input).ok(),
+            request,
             watch: Rc::default(),
+            questions: Rc::default(),
             sandbox,
             engine,
             clock,
             aws,
             lambda,
             time_in_sandbox,
-        };
-        drill.note_phases();
-        drill.note_tables();
-        Ok(drill)
+            _door: door,
+        })
+    }
+
+    /// Takes in the questions that runs ask; [`Drill::new`] does so by itself.
+    pub fn take_questions(&self) {
+        let questions = self.questions.clone();
+        self.lambda.after_each(Rc::new(move |invocation| {
+            if let Some(question) = Question::of(invocation) {
+                questions.ask(question);
+            }
+            Box::pin(std::future::ready(()))
+        }));
+    }
+
+    /// What invokes the functions.
+    pub fn lambda(&self) -> &Lambda {
+        &self.lambda
     }
 
     /// Has the observer told what happens.
     pub fn observe(&self, observer: Observer) {
         self.watch.borrow_mut().observer = Some(observer);
+    }
+
+    /// Has somebody answer when a run asks.
+    pub fn approve_by(&self, approver: Approver) {
+        self.watch.borrow_mut().approver = approver;
     }
 
     /// Runs the failback with this input to its end.
@@ -166,7 +222,11 @@ impl Drill {
     /// [`CannotBegin::Start`].
     pub async fn run(&self, name: &str, input: Value) -> Result<Ended, CannotBegin> {
         let arn = self.engine.start_execution(&machine_arn("failback"), Some(name), input)?;
-        let outcome = self.engine.wait(&arn).await;
+        let approver = self.watch.borrow().approver;
+        let outcome = tokio::select! {
+            outcome = self.engine.wait(&arn) => outcome,
+            never = self.questions.answer(approver, &self.aws, &self.clock) => match never {},
+        };
         let watch = self.watch.borrow();
         Ok(Ended {
             outcome,
@@ -196,10 +256,10 @@ impl Drill {
         let watch = self.watch.clone();
         self.engine.subscribe(Box::new(move |arn: &str, event: &HistoryEvent| {
             let Some(state) = event.state_name() else { return };
-            if !event.event_type.name().ends_with("StateEntered") {
+            if !event.event_type.enters_a_state() {
                 return;
             }
-            let is_parent = arn.contains(":execution:failback:");
+            let is_parent = arn.contains(&format!(":execution:{}:", phases::MACHINE));
             let began = phases::begun_by(state)
                 .filter(|_| is_parent && event.event_type != EventType::ChoiceStateEntered);
             let at_ms = event.timestamp_ms;
@@ -217,18 +277,27 @@ impl Drill {
         }));
     }
 
-    /// Reads the runbook's table through the SDK whenever the run has proven one.
-    fn note_tables(&self) {
-        let Some(request) = self.request.clone() else { return };
+    /// Notes the runbook's table whenever the run has proven one: as the function read it through
+    /// the SDK or, where it looked at less, as it is read now. Takes in the questions that are asked.
+    fn after_invocations(&self) {
         let (watch, aws) = (self.watch.clone(), self.aws.clone());
-        let request = Rc::new(request);
+        let questions = self.questions.clone();
+        let request = Rc::new(self.request.clone());
         self.lambda.after_each(Rc::new(move |invocation| {
             let (watch, aws, request) = (watch.clone(), aws.clone(), request.clone());
+            if let Some(question) = Question::of(invocation) {
+                questions.ask(question);
+            }
             Box::pin(async move {
-                let done = matches!(&invocation.answer, Ok(a) if a["state"] == "DONE");
-                let table = TABLES.iter().find(|t| t.after == invocation.state);
-                let Some(table) = table.filter(|_| done) else { return };
-                let rows = read_table(&aws, &request, table).await;
+                let Some(request) = &*request else { return };
+                let mut tables = TABLES.iter().chain([&SWITCHED]);
+                let Some(table) = tables.find(|t| t.after == invocation.state) else { return };
+                let done = |answer: &&Value| answer["state"] == "DONE";
+                let Some(answer) = invocation.answer.as_ref().ok().filter(done) else { return };
+                let rows = match rows_of(answer) {
+                    Some(rows) => rows,
+                    None => read_rows(&aws, clusters_of(request, table)).await,
+                };
                 let shown = TableShown { title: table.title, rows };
                 let mut watch = watch.borrow_mut();
                 if let Some(observer) = &watch.observer {
@@ -250,41 +319,84 @@ impl Drill {
     }
 }
 
-/// The rows of a table, by describe calls alone.
-async fn read_table(aws: &Aws, request: &Request, table: &Table) -> Vec<Row> {
+/// The machines of the repository, loaded once by each thread: they are part of the binary.
+fn machines() -> Result<Vec<(String, Definition)>, definitions::BadDefinition> {
+    thread_local! {
+        static LOADED: OnceCell<Vec<(String, Definition)>> = const { OnceCell::new() };
+    }
+    LOADED.with(|loaded| {
+        if let Some(machines) = loaded.get() {
+            return Ok(machines.clone());
+        }
+        let machines = definitions::load()?;
+        Ok(loaded.get_or_init(|| machines).clone())
+    })
+}
+
+/// The clusters that a table is about.
+fn clusters_of(request: &Request, table: &Table) -> Vec<ClusterExpectation> {
     let (home, away) = (&request.home, &request.away);
     let home_id = if table.home_restored { &home.restored_cluster_id } else { &home.cluster_id };
     let away_id = if table.away_restored { &away.restored_cluster_id } else { &away.cluster_id };
-    let row = |region: &String, id: &String| failback_plan::verify::ClusterExpectation {
+    // Only their rows are used: what is expected of them does not matter here.
+    let cluster = |region: &String, id: &String| ClusterExpectation {
         region: region.clone(),
         cluster_id: id.clone(),
-        must_be: failback_plan::verify::MustBe::Deleted,
+        must_be: MustBe::Deleted,
     };
-    let expect = Expectation {
-        clusters: vec![row(&home.region, home_id), row(&away.region, away_id)],
-        network: Vec::new(),
-    };
-    // Only the table of the answer is used: what is expected of it does not matter here.
+    vec![cluster(&home.region, home_id), cluster(&away.region, away_id)]
+}
+
+/// The rows in the answer of `verify_topology`, if it looked at both sides: a switchover keeps other
+/// clusters than the request would have rebuilt.
+fn rows_of(answer: &Value) -> Option<Vec<Row>> {
+    let rows = Vec::<Row>::deserialize(answer.get("table")?).ok()?;
+    (rows.len() > 1).then_some(rows)
+}
+
+/// Their rows, by describe calls alone.
+async fn read_rows(aws: &Aws, clusters: Vec<ClusterExpectation>) -> Vec<Row> {
+    let expect = Expectation { clusters, network: Vec::new() };
     let input = failback::verify_topology::Input { expect };
     let answer = failback::verify_topology::verify_topology(aws, input).await;
     answer.map(|output| output.table).unwrap_or_default()
 }
 
+/// Makes the table and the topic that the stack has, in away: the Region whose health is not in
+/// question. It is the world's second Region when there is no request.
+pub(crate) fn stack(sandbox: &Sandbox, world: &WorldSpec, request: Option<&Request>) -> Stack {
+    let region = request.map(|request| request.away.region.as_str());
+    let second =
+        || world.regions.get(1).or(world.regions.first()).map(|region| region.name.as_str());
+    let Some(region) = region.or_else(second) else { return Stack::default() };
+    Stack {
+        environment_request: None,
+        table_arn: Some(sandbox.create_table(region, "failback")),
+        topic_arn: Some(sandbox.create_topic(region, "failback")),
+    }
+}
+
 /// The SDK's own retries are off: the definition's are what is rehearsed, and theirs would draw
 /// their back-off from a random source that no seed reaches.
-pub(crate) fn sdk_config(client: SharedHttpClient) -> SdkConfig {
+pub fn sdk_config(client: SharedHttpClient) -> SdkConfig {
     let credentials = Credentials::new("AKIDSANDBOX", "not-a-secret", None, None, "sandbox");
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .http_client(client)
         .credentials_provider(SharedCredentialsProvider::new(credentials))
         .retry_config(RetryConfig::disabled())
+        // An answer in this process does not stall.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .build()
 }
 
-/// The plan that an execution made, read from its history.
+/// The plan that an execution of `failback` made, read from the history of its phases.
 pub fn plan_of(engine: &Engine, arn: &str) -> Option<plan::Plan> {
-    let events = engine.history(arn);
+    let name = arn.rsplit(':').next().unwrap_or_default();
+    let phases = format!(":execution:{}:{name}-", phases::MACHINE);
+    let executions = engine.list_executions();
+    let phases = executions.iter().find(|e| e.execution_arn.contains(&phases))?;
+    let events = engine.history(&phases.execution_arn);
     let planned = events
         .iter()
         .find(|e| e.event_type == EventType::TaskSucceeded && e.detail("output").is_some())?;

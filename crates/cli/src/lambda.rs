@@ -1,5 +1,7 @@
 //! Lambda, as far as a Task state can tell: invokes the functions in this process.
 
+pub mod mishap;
+
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -12,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::definitions::function_name;
 use crate::stopwatch::Stopwatch;
+use mishap::{Mishap, Mishaps};
 
 /// Virtual milliseconds a warm invocation takes by itself, and each API call it makes. Measured of
 /// such functions and calls across Regions; they only have to be of the right size.
@@ -46,6 +49,8 @@ pub struct Lambda {
     /// Every invocation so far.
     pub invocations: Rc<RefCell<Vec<Invocation>>>,
     after: RefCell<Option<AfterInvocation>>,
+    /// What befalls invocations; nothing unless it is told to.
+    pub mishaps: Mishaps,
     /// Real time spent in functions, the SDK and the sandbox included.
     pub time: Stopwatch,
 }
@@ -60,6 +65,7 @@ impl Lambda {
             random: RefCell::new(SmallRng::seed_from_u64(seed)),
             invocations: Rc::default(),
             after: RefCell::default(),
+            mishaps: Mishaps::default(),
             time: Stopwatch::default(),
         }
     }
@@ -71,16 +77,59 @@ impl Lambda {
 
     async fn invoke(&self, call: TaskCall) -> Result<Value, TaskError> {
         let function = function_name(call.arguments["FunctionName"].as_str().unwrap_or_default());
+        let Some(mishap) = self.mishaps.meet(function) else { return self.work(&call).await };
+        match mishap {
+            Mishap::CrashBefore => Err(mishap::crashed()),
+            Mishap::CrashAfter => {
+                // Nobody learns what it answered.
+                drop(self.work(&call).await);
+                Err(mishap::crashed())
+            }
+            Mishap::KilledBefore | Mishap::KilledAfter => {
+                if mishap == Mishap::KilledAfter {
+                    drop(self.work(&call).await);
+                }
+                self.clock.sleep_ms(mishap::FUNCTION_TIMEOUT_MS).await;
+                Err(mishap::timed_out())
+            }
+            Mishap::Unanswered => {
+                drop(self.work(&call).await);
+                std::future::pending().await
+            }
+            Mishap::Late { by_ms } => {
+                let payload = call.arguments["Payload"].clone();
+                self.mishaps.straggle(self.clock.now_ms() + by_ms, function, payload);
+                std::future::pending().await
+            }
+            Mishap::Twice => {
+                let first = self.work(&call).await;
+                drop(self.work(&call).await);
+                first
+            }
+        }
+    }
+
+    /// Runs a function whose state has given up on it.
+    pub async fn run_late(&self, function: &str, payload: Value) {
+        drop(failback::call(function, &self.aws, payload).await);
+    }
+
+    async fn work(&self, call: &TaskCall) -> Result<Value, TaskError> {
+        let function = function_name(call.arguments["FunctionName"].as_str().unwrap_or_default());
+        let payload = call.arguments["Payload"].clone();
         // What anyone else called in between is not this function's.
         let before = self.sandbox.calls_made();
         let began = std::time::Instant::now();
-        let answer = failback::call(function, &self.aws, call.arguments["Payload"].clone()).await;
+        let answer = match self.mishaps.double_of(function) {
+            Some(double) => double(self.aws.clone(), payload).await,
+            None => failback::call(function, &self.aws, payload).await,
+        };
         self.time.add_since(began);
         let calls = self.sandbox.calls_after(before);
         let latency_ms = self.latency_ms(calls.len());
         let invocation = Invocation {
-            machine: call.machine_name,
-            state: call.state_name,
+            machine: call.machine_name.clone(),
+            state: call.state_name.clone(),
             function: function.to_owned(),
             calls,
             answer: answer.as_ref().cloned().map_err(|e| e.name().to_owned()),

@@ -3,7 +3,10 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use failback_cli::{bench, rehearse, serve};
+use failback_cli::{bench, chaos, rehearse, scenario, serve};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Rehearses the failback of an Aurora Global Database in a sandbox of two simulated Regions.
 #[derive(Parser)]
@@ -29,6 +32,15 @@ enum Command {
     Serve(serve::Serve),
     /// Run many rehearsals and print how fast they run and where the time goes.
     Bench(bench::Bench),
+    /// Random worlds, random faults and random interference; after every state all invariants are
+    /// checked.
+    ///
+    /// Exit code 0: no invariant broke. 1: one did; its seed and trace are printed. 2: bad usage.
+    Chaos(chaos::Chaos),
+    /// Play scenarios from files: what is given, what goes wrong, how it must end.
+    ///
+    /// Exit code 0: all ended as their files say. 1: one did not. 2: bad usage.
+    Scenario(scenario::Scenarios),
     /// Print the JSON Schema of an execution's input, as statemachine/failback.schema.json holds it.
     Schema,
 }
@@ -38,6 +50,8 @@ fn main() -> ExitCode {
         Command::Rehearse(arguments) => rehearse::main(&arguments),
         Command::Serve(arguments) => serve::main(&arguments),
         Command::Bench(arguments) => bench::main(&arguments),
+        Command::Chaos(arguments) => chaos::main(&arguments),
+        Command::Scenario(arguments) => scenario::main(&arguments),
         Command::Schema => {
             println!("{:#}", failback_plan::request::schema());
             ExitCode::SUCCESS

@@ -4,8 +4,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::rc::Rc;
 
+use failback_plan::request::Approvals;
 use failback_sandbox::WorldSpec;
 
+use crate::approver::Approver;
 use crate::drill::{CannotBegin, Drill, Setup};
 use crate::progress::Progress;
 use crate::report::Report;
@@ -26,6 +28,9 @@ pub struct Rehearse {
     /// Decides everything that is left to chance; the same seed gives the same run.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Have every approval asked for, and answered like this.
+    #[arg(long, value_enum, value_name = "HOW")]
+    approve: Option<Approver>,
     /// Print the report as one JSON document and nothing else.
     #[arg(long)]
     json: bool,
@@ -59,6 +64,10 @@ fn setup(arguments: &Rehearse) -> Result<Setup, String> {
         setup.input = serde_json::from_str(&read(path)?)
             .map_err(|e| format!("{} is not JSON: {e}", path.display()))?;
     }
+    if arguments.approve.is_some() {
+        let all = serde_json::to_value(Approvals::all()).map_err(|e| e.to_string())?;
+        setup.input["approvals"] = all;
+    }
     Ok(setup)
 }
 
@@ -81,6 +90,7 @@ fn rehearse(setup: &Setup, arguments: &Rehearse) -> Result<bool, String> {
 
 async fn run(setup: &Setup, arguments: &Rehearse) -> Result<Report, CannotBegin> {
     let drill = Drill::new(setup)?;
+    drill.approve_by(arguments.approve.unwrap_or_default());
     let shows = !arguments.json && !arguments.quiet;
     let progress = shows.then(|| Rc::new(Progress::new()));
     if let Some(progress) = progress.clone() {

@@ -7,7 +7,6 @@ mod listen;
 mod metrics;
 mod seats;
 mod site;
-mod states;
 mod sts;
 
 use std::convert::Infallible;

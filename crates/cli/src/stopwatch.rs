@@ -11,6 +11,14 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 
+/// The CPU time that this thread has used, where the system tells it: what else the machine does is
+/// not in it. Linux does, to a few milliseconds.
+pub fn thread_cpu_time() -> Option<Duration> {
+    let counts = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    let nanoseconds = counts.split_whitespace().next()?.parse().ok()?;
+    Some(Duration::from_nanos(nanoseconds))
+}
+
 /// Adds up the real time of pieces of work; clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct Stopwatch(Arc<AtomicU64>);

@@ -54,7 +54,7 @@ fn machines_of_the_repository_are_there_in_their_region_only() {
         .iter()
         .map(|m| m["name"].as_str().unwrap())
         .collect();
-    let expected = ["failback", "retire-cluster", "rebuild-cluster", "promote-home", "cut-over"];
+    let expected = failback_cli::definitions::MACHINES.map(|(name, _)| name);
     assert_eq!(names, BTreeSet::from(expected));
     let elsewhere = Ask::states("ListStateMachines", "{}").in_region("us-east-1");
     assert_eq!(served.call(&elsewhere).json(), json!({ "stateMachines": [] }));

@@ -3,7 +3,7 @@
 use failback_sandbox::wire::{AwsError, Response, error_response};
 use serde_json::json;
 
-use super::states::json_response;
+use crate::states::json_response;
 
 /// A protocol, as far as the headers tell it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use failback_sandbox::wire::{AwsError, Request, Response, error_response};
 use serde_json::{Map, Value};
 
 use super::dialect::Dialect;
-use super::states::json_response;
+use crate::states::json_response;
 use cbor::Moment;
 
 /// What `X-Amz-Target` and the path of rpcv2Cbor call the service.

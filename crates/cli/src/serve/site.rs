@@ -11,9 +11,9 @@ use failback_states::{Clock, Engine};
 
 use super::dialect::Dialect;
 use super::functions::Functions;
-use super::states::StepFunctions;
 use super::{CannotServe, Options, metrics, sts};
-use crate::{definitions, drill};
+use crate::states::{Door, StepFunctions};
+use crate::{definitions, drill, states};
 
 /// Ended executions that are remembered, children included; older ones are unknown.
 const EXECUTIONS_KEPT: usize = 500;
@@ -24,7 +24,9 @@ pub(super) struct Site {
     pub(super) engine: Engine,
     clock: Clock,
     account: String,
-    step_functions: StepFunctions,
+    step_functions: Rc<StepFunctions>,
+    /// How the functions reach Step Functions.
+    _door: Door,
     requests: Cell<u64>,
 }
 
@@ -37,15 +39,20 @@ impl Site {
         world.clients.clear();
         let for_world = clock.clone();
         let sandbox = Sandbox::new(&world, options.seed, Arc::new(move || for_world.now_ms()))?;
-        let aws = Aws::new(drill::sdk_config(sandbox.http_client()), None);
+        let door = Door::new();
+        let client = door.client(&sandbox, sandbox.http_client());
+        let aws = Aws::new(drill::sdk_config(client), drill::stack(&sandbox, &world, None));
         let functions = Functions::new(aws, sandbox.clone(), clock.clone(), options.seed);
         let engine = Engine::new(clock.clone(), Rc::new(functions), options.seed);
         let step_functions = StepFunctions::new(engine.clone(), world.account.clone());
+        let step_functions = Rc::new(step_functions);
+        door.open(step_functions.clone());
         for (arn, definition) in definitions::load()? {
             step_functions.install(&arn, definition);
         }
         let requests = Cell::default();
-        Ok(Self { sandbox, engine, clock, account: world.account, step_functions, requests })
+        let account = world.account;
+        Ok(Self { sandbox, engine, clock, account, step_functions, _door: door, requests })
     }
 
     /// What time it is in the world, in epoch milliseconds.
@@ -71,9 +78,16 @@ impl Site {
     /// Gives a call to the service that it was signed for.
     fn route(&self, request: &Request, dialect: Dialect) -> Outcome {
         match request.service.as_str() {
-            "rds" | "ec2" | "route53" => self.in_the_world(request),
+            "rds" | "ec2" | "route53" | "dynamodb" | "sns" | "rds-data" => {
+                self.in_the_world(request)
+            }
             "monitoring" => metrics::answer(request, dialect, |request| self.in_the_world(request)),
-            "states" => Outcome::Answered(self.identified(self.step_functions.answer(request))),
+            "states" => {
+                let outcome = states::carry_out(&self.sandbox, &self.step_functions, request);
+                // As of all other calls, there is nobody who would read the record.
+                drop(self.sandbox.take_calls());
+                outcome
+            }
             "sts" => match sts::answer(request, &self.account, &self.next_request_id()) {
                 Ok(response) => Outcome::Answered(self.identified(response)),
                 Err(error) => Outcome::Answered(self.refusal(dialect, &error)),

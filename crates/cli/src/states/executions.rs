@@ -1,6 +1,6 @@
 //! Executions: started, described, listed, stopped.
 
-use failback_states::{Description, Status};
+use failback_states::{Description, Outcome, Status};
 use serde_json::{Value, json};
 
 use super::error::{ApiError, quoted};
@@ -81,9 +81,10 @@ impl StepFunctions {
             .iter()
             .rev()
             .filter(|e| e.state_machine_arn == machine_arn)
+            .filter_map(|execution| self.as_seen(execution.clone()))
             .filter(|e| wanted.is_none_or(|status| e.outcome.status.name() == status));
         let page = page(left, size);
-        let entries: Vec<Value> = page.entries.iter().map(|execution| listed(execution)).collect();
+        let entries: Vec<Value> = page.entries.iter().map(listed).collect();
         let mut answer = json!({ "executions": entries });
         if let Some(last) = page.entries.last().filter(|_| page.more) {
             answer["nextToken"] = last.execution_arn.as_str().into();
@@ -109,7 +110,21 @@ impl StepFunctions {
     }
 
     fn execution(&self, arn: &str) -> Result<Description, ApiError> {
-        self.engine.describe(arn).ok_or_else(|| ApiError::no_execution(arn))
+        let found = self.engine.describe(arn).and_then(|execution| self.as_seen(execution));
+        found.ok_or_else(|| ApiError::no_execution(arn))
+    }
+
+    /// An execution as the answer in hand sees it: nothing when it had not started then.
+    fn as_seen(&self, mut execution: Description) -> Option<Description> {
+        let then_ms = self.clock.now_ms() - self.behind_ms.get();
+        let outcome = &mut execution.outcome;
+        if outcome.stopped_ms.is_some_and(|stopped_ms| stopped_ms > then_ms) {
+            let started_ms = outcome.started_ms;
+            let (status, stopped_ms) = (Status::Running, None);
+            *outcome =
+                Outcome { status, output: None, error: None, cause: None, started_ms, stopped_ms };
+        }
+        (outcome.started_ms <= then_ms).then_some(execution)
     }
 
     /// Something when the ARN belongs to the Region that the call was signed for.

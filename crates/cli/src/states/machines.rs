@@ -19,7 +19,7 @@ const NAME_CHARS_MAX: usize = 80;
 
 /// A machine as it was created.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::serve) struct Machine {
+pub(super) struct Machine {
     name: String,
     definition: String,
     role_arn: String,
@@ -28,7 +28,7 @@ pub(in crate::serve) struct Machine {
 
 impl StepFunctions {
     /// Makes a machine known that is there from the start.
-    pub(in crate::serve) fn install(&self, arn: &str, definition: Definition) {
+    pub fn install(&self, arn: &str, definition: Definition) {
         let machine = Machine {
             name: definition.name().to_owned(),
             definition: format!("{:#}", definition.source()),

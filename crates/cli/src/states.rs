@@ -1,6 +1,7 @@
 //! AWS Step Functions, as far as running and watching machines goes: awsJson 1.0 around the
 //! interpreter.
 
+mod door;
 mod error;
 mod executions;
 mod fields;
@@ -8,13 +9,15 @@ mod history;
 mod machines;
 mod tokens;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
 use failback_sandbox::wire::{Request, Response};
 use failback_states::{Clock, Engine};
 use serde_json::{Map, Value};
 
+pub use self::door::Door;
+pub(crate) use self::door::carry_out;
 use self::error::ApiError;
 use self::fields::Fields;
 use self::machines::Machine;
@@ -23,11 +26,14 @@ use self::machines::Machine;
 const TARGET: &str = "AWSStepFunctions.";
 
 /// The service, in every Region: a machine is found by its ARN.
-pub(super) struct StepFunctions {
+pub struct StepFunctions {
     engine: Engine,
     clock: Clock,
     account: String,
     machines: RefCell<BTreeMap<String, Machine>>,
+    /// How many milliseconds the answer in hand is behind: executions are listed and described
+    /// eventually consistently.
+    behind_ms: Cell<i64>,
 }
 
 /// A call that was understood: the Region it was signed for and what it says.
@@ -40,13 +46,15 @@ type Answer = Result<Value, ApiError>;
 
 impl StepFunctions {
     /// The service around an engine, without machines.
-    pub(super) fn new(engine: Engine, account: String) -> Self {
+    pub fn new(engine: Engine, account: String) -> Self {
         let clock = engine.clock().clone();
-        Self { engine, clock, account, machines: RefCell::default() }
+        let (machines, behind_ms) = (RefCell::default(), Cell::default());
+        Self { engine, clock, account, machines, behind_ms }
     }
 
-    /// Answers a call, in awsJson whatever it is.
-    pub(super) fn answer(&self, request: &Request) -> Response {
+    /// Answers a call, in awsJson whatever it is. A read sees what was true `behind_ms` ago.
+    pub fn answer(&self, request: &Request, behind_ms: i64) -> Response {
+        self.behind_ms.set(behind_ms);
         match self.carry_out(request) {
             Ok(value) => json_response(200, &value),
             Err(error) => error.response(),
@@ -93,7 +101,7 @@ fn read_body(body: &[u8]) -> Result<Fields, ApiError> {
 }
 
 /// An awsJson answer.
-pub(super) fn json_response(status: u16, body: &Value) -> Response {
+pub(crate) fn json_response(status: u16, body: &Value) -> Response {
     let content_type = ("content-type".to_owned(), "application/x-amz-json-1.0".to_owned());
     Response { status, headers: vec![content_type], body: body.to_string().into_bytes() }
 }
