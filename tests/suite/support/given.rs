@@ -20,9 +20,19 @@ pub struct Given {
 impl Given {
     /// The situation in which the workshop's failback begins, and its request.
     pub fn workshop() -> Self {
-        let input = include_str!("../../statemachine/examples/workshop.json");
+        let input = include_str!("../../../statemachine/examples/workshop.json");
         Self {
             world: WorldSpec::workshop(),
+            input: serde_json::from_str(input).expect("the example is JSON"),
+            accidents: Vec::new(),
+        }
+    }
+
+    /// The same after a managed failover, with the request of the example.
+    pub fn managed() -> Self {
+        let input = include_str!("../../../statemachine/examples/managed.json");
+        Self {
+            world: WorldSpec::managed(),
             input: serde_json::from_str(input).expect("the example is JSON"),
             accidents: Vec::new(),
         }

@@ -11,7 +11,7 @@ use failback_cli::text;
 use failback_sandbox::WorldSpec;
 
 /// Stands in README.md before the quotation of the rehearsal.
-const QUOTATION: &str = "<!-- tests/docs.rs writes this quotation. -->\n```text\n";
+const QUOTATION: &str = "<!-- tests/suite/docs.rs writes this quotation. -->\n```text\n";
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -175,7 +175,10 @@ fn every_command_exists() {
                 assert!(manifests.iter().any(|m| m.contains(&name)), "no package: {command}");
             }
             for test in values(&command, "--test") {
-                assert!(root().join(format!("tests/{test}.rs")).exists(), "no test: {command}");
+                let exists = [format!("tests/{test}.rs"), format!("tests/{test}/main.rs")]
+                    .iter()
+                    .any(|path| root().join(path).exists());
+                assert!(exists, "no test: {command}");
             }
             for file in values(&command, "--template-file") {
                 assert!(root().join(file).exists(), "no template: {command}");
@@ -233,7 +236,7 @@ fn every_line_of_safety_is_kept_shown_and_bounded_by_tests_that_exist() {
             assert!(tests.contains(test), "SAFETY.md names the test {test}, which does not exist");
         }
     }
-    assert_eq!(count, 9, "a line of SAFETY.md is missing");
+    assert_eq!(count, 11, "a line of SAFETY.md is missing");
 }
 
 #[test]

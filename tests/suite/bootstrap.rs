@@ -1,8 +1,6 @@
 //! The binary that Lambda starts: the real `bootstrap` speaks to a Runtime API on loopback, and
 //! through the unchanged SDK to a sandbox on loopback.
 
-mod support;
-
 use std::net::SocketAddr;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -12,8 +10,8 @@ use std::time::Duration;
 use failback_sandbox::{Outcome, Sandbox, WorldSpec};
 use serde_json::{Value, json};
 
-use support::given::Given;
-use support::http::{Request, Response, serve};
+use crate::support::given::Given;
+use crate::support::http::{Request, Response, serve};
 
 /// Longer than any answer takes; a test that waits so long has failed.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -1,7 +1,5 @@
 //! A rebuilt cluster has every setting that its predecessor had; docs/settings.md says which.
 
-mod support;
-
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_rds::types::{DbCluster, DbClusterEndpoint, DbInstance, Tag};
@@ -10,8 +8,8 @@ use failback_sandbox::{Fault, Verb};
 use failback_states::Status;
 use serde_json::{Value, json};
 
-use support::rich::{PLAIN, rich};
-use support::{AWAY, HOME, rehearse_well};
+use crate::support::rich::{PLAIN, rich};
+use crate::support::{AWAY, HOME, rehearse_well};
 
 /// A field and how its value is read.
 type Field<T> = (&'static str, fn(&T) -> String);
@@ -142,7 +140,7 @@ const INSTANCE_ROLE: &str = "IsClusterWriter";
 
 /// A section's table in docs/settings.md: field → what becomes of it.
 fn documented(section: &str) -> BTreeMap<String, String> {
-    let text = include_str!("../docs/settings.md");
+    let text = include_str!("../../docs/settings.md");
     let heading = format!("\n## {section}\n");
     let (_, rest) = text.split_once(&heading).expect("the section exists");
     let body = rest.split("\n## ").next().unwrap_or_default();

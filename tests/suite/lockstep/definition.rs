@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::source;
+use super::source;
 
 /// One state machine.
 pub struct Machine {
@@ -46,7 +46,9 @@ impl Machine {
     pub fn invocations(&self) -> Vec<(&str, &Value, &'static str)> {
         let tasks = self.of_type("Task").into_iter();
         tasks
-            .filter(|(_, task)| task["Resource"] == "arn:aws:states:::lambda:invoke")
+            .filter(|(_, task)| {
+                task["Resource"] == "arn:aws:states:::lambda:invoke" || waits_for_a_person(task)
+            })
             .map(|(name, task)| (name, task, function_of(name)))
             .collect()
     }
@@ -113,6 +115,22 @@ pub fn errors<'a>(task: &'a Value, field: &str) -> BTreeSet<&'a str> {
     entries
         .flat_map(|entry| entry["ErrorEquals"].as_array().into_iter().flatten())
         .filter_map(Value::as_str)
+        .collect()
+}
+
+/// Whether a Task waits for an answer to its token.
+pub fn waits_for_a_person(task: &Value) -> bool {
+    task["Resource"] == "arn:aws:states:::lambda:invoke.waitForTaskToken"
+}
+
+/// Names under which the parent ends although no Fail state bears them: it puts them together itself.
+pub fn made_up_failures() -> BTreeSet<String> {
+    let machine = Machine::named("failback");
+    let text = machine.definition.to_string();
+    let names = text.split("\"Error\":\"").skip(1).filter_map(|rest| rest.split('"').next());
+    names
+        .filter(|name| !name.starts_with("{%") && *name != "DeadlinePassed")
+        .map(str::to_owned)
         .collect()
 }
 

@@ -3,7 +3,7 @@
 
 use failback_cli::drill::{Drill, Setup};
 use failback_cli::report::invariants;
-use failback_sandbox::{Behaviour, WorldSpec};
+use failback_sandbox::{Behaviour, Check, WorldSpec};
 use failback_states::Status;
 use serde_json::{Value, json};
 
@@ -52,19 +52,46 @@ fn switches() -> Vec<(&'static str, Value, Ends)> {
         ("metric_data_missing", json!(true), Refused("PromotionCalledOff")),
         ("dns_served_before_sync", json!(true), Succeeded),
         ("dns_busy_ms", json!(20_000), Succeeded),
+        ("item_reads_lag_ms", json!(0), Succeeded),
+        ("data_api_is_fenced", json!(true), Succeeded),
+        ("check_order", json!(Check::reversed()), Succeeded),
+        ("global_clusters_max", json!(2), Succeeded),
+        ("global_clusters_max", json!(0), Refused("HomeNotRebuilt")),
+        ("encrypts_by_default", json!(false), Succeeded),
+        ("default_encryption_joins_unencrypted", json!(false), Succeeded),
+        ("encrypted_join_needs_a_presigned_url", json!(true), Refused("HomeNotRebuilt")),
+        ("first_writer_needs_a_user", json!(false), Succeeded),
+        ("members_share_a_storage_type", json!(true), Succeeded),
+        ("endpoints_are_made_anew", json!(true), Succeeded),
+        ("promoting_a_replica_detaches", json!(false), Succeeded),
+        ("removal_is_bound_to_a_region", json!(true), Succeeded),
+        ("global_modification_shows", json!(true), Succeeded),
+        ("new_global_modifies_its_source", json!(true), Succeeded),
+        ("instances_wait_for_their_cluster", json!(false), Succeeded),
+        ("deletion_is_prechecked", json!(true), Succeeded),
+        ("switchover_shows_modifying", json!(false), Succeeded),
+        ("former_writer_stays_listed", json!(false), Succeeded),
+        ("failover_fences_writes", json!(false), Succeeded),
+        ("documented_iam_status", json!(true), Succeeded),
+        ("maintained_weekly", json!(false), Succeeded),
+        ("maintained_when_available", json!(true), Succeeded),
+        ("throttled_percent", json!(3), Succeeded),
     ]
 }
 
 fn workshop(seed: u64) -> Setup {
-    let input = include_str!("../statemachine/examples/workshop.json");
+    let input = include_str!("../../statemachine/examples/workshop.json");
     let input = serde_json::from_str(input).expect("the example is JSON");
     Setup { world: WorldSpec::workshop(), input, seed }
 }
 
 /// How the failback of the workshop ends under a behaviour, and what is wrong with that.
 async fn run(behaviour: Behaviour, seed: u64, expected: Ends) -> Result<(), String> {
-    let setup = workshop(seed);
-    let drill = Drill::new(&setup).map_err(|error| error.to_string())?;
+    run_in(&workshop(seed), behaviour, expected).await
+}
+
+async fn run_in(setup: &Setup, behaviour: Behaviour, expected: Ends) -> Result<(), String> {
+    let drill = Drill::new(setup).map_err(|error| error.to_string())?;
     drill.sandbox.set_behaviour(behaviour);
     let ended = drill.run("behaving", setup.input.clone()).await.map_err(|e| e.to_string())?;
     let outcome = &ended.outcome;
@@ -106,7 +133,58 @@ fn every_switch_is_tried_at_another_value_than_its_default() {
     let all = serde_json::to_value(Behaviour::default()).expect("switches are JSON");
     for (field, default) in all.as_object().expect("a structure") {
         let tried = switches().into_iter().any(|(f, value, _)| f == field && value != *default);
-        assert!(tried || field == "timings", "{field} is not tried");
+        // These two have tests of their own below.
+        assert!(tried || field == "timings" || field == "codes", "{field} is not tried");
+    }
+}
+
+/// Codes that the service may refuse with for almost any reason.
+const CODES: [&str; 3] =
+    ["InvalidParameterValue", "InvalidDBClusterStateFault", "InvalidGlobalClusterStateFault"];
+
+#[tokio::test(start_paused = true)]
+async fn failback_keeps_its_promises_whatever_the_unknown_codes_are() {
+    let all = serde_json::to_value(Behaviour::default()).expect("switches are JSON");
+    let cases = CODES.map(|code| {
+        let mut behaviour = all.clone();
+        for (_, unknown) in behaviour["codes"].as_object_mut().expect("a structure") {
+            *unknown = json!(code);
+        }
+        let behaviour = serde_json::from_value(behaviour).expect("a behaviour");
+        (format!("codes = {code}"), behaviour, Succeeded)
+    });
+    run_all(&[1, 2], cases.into()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn failback_keeps_its_promises_in_whatever_order_checks_come() {
+    // Every kind of check comes first once.
+    let orders = (0..Check::USUAL.len()).map(|by| {
+        let mut order = Check::USUAL;
+        order.rotate_left(by);
+        (format!("{order:?}"), with("check_order", &json!(order)), Succeeded)
+    });
+    run_all(&[1], orders.collect()).await;
+}
+
+/// The workshop without a key: what is encrypted by default depends on switches.
+#[tokio::test(start_paused = true)]
+async fn failback_of_clusters_without_a_key_keeps_its_promises_under_every_default_encryption() {
+    let mut setup = workshop(1);
+    for cluster in setup.world.regions.iter_mut().flat_map(|region| &mut region.clusters) {
+        cluster.kms_key = None;
+    }
+    let refused = Refused("HomeNotRebuilt");
+    for (by_default, joins, ends) in
+        [(false, true, Succeeded), (true, true, Succeeded), (true, false, refused)]
+    {
+        let behaviour = Behaviour {
+            encrypts_by_default: by_default,
+            default_encryption_joins_unencrypted: joins,
+            ..Behaviour::default()
+        };
+        let ended = run_in(&setup, behaviour, ends).await;
+        assert_eq!(ended, Ok(()), "by default: {by_default}, joins: {joins}");
     }
 }
 

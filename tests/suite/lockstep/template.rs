@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use saphyr::{LoadableYamlNode, Scalar, Yaml};
 use serde_json::{Map, Value, json};
 
-use crate::source;
+use super::source;
 
 /// A YAML file of the repository.
 pub fn load(path: &str) -> Value {

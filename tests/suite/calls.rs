@@ -1,0 +1,85 @@
+//! A function makes the API calls that its header names, all of them and no others.
+
+use crate::lockstep::source;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use failback_cli::definitions::machine_arn;
+use failback_cli::drill::Drill;
+use failback_sandbox::Behaviour;
+use failback_states::Status;
+
+use crate::approvals::{answer, asking, stop_when_entered, wait_for_question};
+use crate::proof::with_data_api;
+use crate::support::given::Given;
+use crate::support::rehearse_well;
+use crate::support::rich::rich;
+
+type Calls = BTreeMap<String, BTreeSet<String>>;
+
+fn note(made: &mut Calls, drill: &Drill) {
+    for invocation in drill.invocations.borrow().iter() {
+        let calls = made.entry(invocation.function.clone()).or_default();
+        let names = invocation.calls.iter().map(|c| format!("{}:{}", c.service, c.operation));
+        calls.extend(names);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn functions_make_exactly_the_calls_that_their_headers_name() {
+    let mut made = Calls::new();
+
+    let (drill, _) = rehearse_well(&rich()).await;
+    note(&mut made, &drill);
+    let (drill, _) = rehearse_well(&Given::managed()).await;
+    note(&mut made, &drill);
+    // Without samples nothing is promoted and the fence is lifted while home is a reader.
+    let given = Given::workshop();
+    let drill = given.drill();
+    let silent = Behaviour { metric_data_missing: true, ..Behaviour::default() };
+    drill.sandbox.set_behaviour(silent);
+    let ended = drill.run("test", given.input.clone()).await.expect("it starts");
+    assert_eq!(ended.outcome.status, Status::Failed);
+    note(&mut made, &drill);
+
+    note_people(&mut made).await;
+    note_left_fence(&mut made).await;
+    // A position is read where the request says how.
+    let drill = with_data_api().drill();
+    drill.run("test", with_data_api().input).await.expect("it starts");
+    note(&mut made, &drill);
+
+    let named: Calls =
+        failback::FUNCTIONS.iter().map(|f| (f.name.to_owned(), source::calls(f.name))).collect();
+    assert_eq!(made, named);
+}
+
+/// A run that lifts the fence which another one left.
+async fn note_left_fence(made: &mut Calls) {
+    let given = Given::workshop();
+    let drill = given.drill();
+    let machine = machine_arn("failback");
+    let first = drill.engine.start_execution(&machine, Some("first"), given.input.clone());
+    stop_when_entered(&drill, "CheckReplicationBehindFence").await;
+    drill.engine.stop_execution(&first.expect("it starts"), Some("Stopped"), None);
+    drill.run("second", given.input.clone()).await.expect("it starts");
+    note(made, &drill);
+}
+
+/// Runs that ask, that are answered either way, and that meet a lock which was left.
+async fn note_people(made: &mut Calls) {
+    let given = asking();
+    for decision in ["approve", "reject"] {
+        let drill = given.drill();
+        let first = wait_for_question(&drill, &given.input).await;
+        let before = drill.sandbox.calls_made();
+        answer(&drill, decision, "retire-home").await.expect("the run waits for it");
+        let calls = drill.sandbox.calls_after(before);
+        let names = calls.iter().map(|c| format!("{}:{}", c.service, c.operation));
+        made.entry("answer_approval".to_owned()).or_default().extend(names);
+
+        drill.engine.stop_execution(&first, Some("Stopped"), Some("by the operator"));
+        drill.run("second", given.input.clone()).await.expect("it starts");
+        note(made, &drill);
+    }
+}

@@ -1,0 +1,67 @@
+//! Chaos itself: it is the same every time, it can fail, and what it found once stays found.
+
+use failback_cli::chaos::sabotage::{SAFEGUARDS, Safeguard};
+use failback_cli::chaos::{replayed, run};
+use failback_cli::lambda::mishap::FUNCTION_TIMEOUT_MS;
+
+/// Seeds in which something was once broken, by what it was.
+const FOUND: [(u64, &str); 2] = [
+    (
+        729_372_978_215,
+        "protection of a cluster that only bore the stale one's name was switched off",
+    ),
+    (696_081_783_257, "the same, at another moment"),
+];
+
+#[test]
+fn seed_replays_byte_for_byte() {
+    let (first, _) = replayed(FOUND[0].0, None).expect("it runs");
+    let (second, _) = replayed(FOUND[0].0, None).expect("it runs");
+
+    assert!(first.lines().count() > 100, "{first}");
+    assert_eq!(first, second);
+}
+
+#[test]
+fn what_was_found_once_stays_mended() {
+    for (seed, what) in FOUND {
+        let done = run::one(seed, None, false).expect("it runs");
+        assert!(done.violations.is_empty(), "{what}: seed {seed}: {:?}", done.violations);
+    }
+}
+
+/// The rows of docs/safeguards.md: a safeguard's name, the rule that broke, and the seed.
+fn rows() -> Vec<(String, String, u64)> {
+    let document = include_str!("../../docs/safeguards.md");
+    let cells = |line: &str| -> Vec<String> {
+        line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect()
+    };
+    let rows = document.lines().filter(|l| l.starts_with("| ")).map(cells);
+    rows.filter_map(|c| Some((c[0].clone(), c[2].clone(), c[3].parse().ok()?))).collect()
+}
+
+#[test]
+fn every_safeguard_is_missed_when_it_is_switched_off() {
+    let rows = rows();
+    for safeguard in SAFEGUARDS {
+        let row = rows.iter().find(|(name, _, _)| name == safeguard.name());
+        let (_, violation, seed) = row.expect("docs/safeguards.md has a row for each");
+        assert_missed(safeguard, violation, *seed);
+        let with = run::one(*seed, None, false).expect("it runs");
+        assert!(with.violations.is_empty(), "{}: {:?}", safeguard.name(), with.violations);
+    }
+}
+
+fn assert_missed(safeguard: Safeguard, violation: &str, seed: u64) {
+    let without = run::one(seed, Some(safeguard), false).expect("it runs");
+    let broken = without.violations.first().expect("it is missed");
+    let text = format!("{}: {}", broken.invariant, broken.seen);
+    assert_eq!(violation, text, "{}, seed {seed}", safeguard.name());
+}
+
+#[test]
+fn functions_are_ended_when_the_template_says() {
+    let template = include_str!("../../template.yaml");
+    let timeout = format!("    Timeout: {}", FUNCTION_TIMEOUT_MS / 1000);
+    assert!(template.lines().any(|line| line.starts_with(&timeout)), "{timeout}");
+}

@@ -1,0 +1,20 @@
+//! Sentences about the whole system, in one binary: each binary would be linked with the AWS SDK anew.
+
+mod approvals;
+mod behaviours;
+mod bootstrap;
+mod calls;
+mod chaos;
+mod dependencies;
+mod docs;
+mod idempotence;
+mod lockstep;
+mod proof;
+mod refusals;
+mod resume;
+mod scenarios;
+mod schema;
+mod settings;
+mod simulation;
+mod support;
+mod switchover;
