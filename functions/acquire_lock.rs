@@ -13,9 +13,9 @@ use failback_plan::Answer;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::aws::Aws;
+use crate::aws::{Aws, region_of};
 use crate::error::{FailbackError, classify};
-use crate::table::{self, CONDITION_FAILED, Item, text, text_of};
+use crate::table::{self, CONDITION_FAILED, Item, text};
 use crate::{lock, request};
 
 /// What the state passes in.
@@ -59,24 +59,23 @@ async fn acquire(
     owner: &str,
     children: &[String],
 ) -> Result<Answer, FailbackError> {
-    let Some(item) = table::get(aws, &lock::id(database)).await? else {
+    let Some(holder) = lock::holder(aws, database).await? else {
         return put(aws, database, owner, None).await;
     };
-    let holder = text_of(&item, lock::OWNER)?;
     if holder == owner {
         return Ok(Answer::done(format!("the lock on {database} is held already")));
     }
-    if runs(aws, holder).await? {
+    if runs(aws, &holder).await? {
         return Err(FailbackError::AnotherRunInProgress {
             database: database.to_owned(),
-            owner: holder.to_owned(),
+            owner: holder,
         });
     }
     // A child is told to stop when its parent is, but best effort and later.
-    if let Some(child) = running_child(aws, holder, children).await? {
+    if let Some(child) = running_child(aws, &holder, children).await? {
         return Ok(Answer::pending(format!("{holder} has ended, but {child} still runs")));
     }
-    put(aws, database, owner, Some(holder)).await
+    put(aws, database, owner, Some(&holder)).await
 }
 
 /// Writes the lock, provided it is still as it was seen.
@@ -115,7 +114,7 @@ async fn put(
 /// Whether an execution can still act. One that Step Functions no longer knows cannot.
 async fn runs(aws: &Aws, execution: &str) -> Result<bool, FailbackError> {
     const CALL: &str = "states:DescribeExecution";
-    let client = aws.sfn(lock::region_of(execution));
+    let client = aws.sfn(region_of(execution));
     match client.describe_execution().execution_arn(execution).send().await {
         Ok(answer) => {
             let may_go_on = [&ExecutionStatus::Running, &ExecutionStatus::PendingRedrive];
@@ -138,7 +137,7 @@ async fn running_child(
     let prefix = lock::child_prefix(holder);
     for machine in children {
         let request = aws
-            .sfn(lock::region_of(machine))
+            .sfn(region_of(machine))
             .list_executions()
             .state_machine_arn(machine)
             .status_filter(ExecutionStatus::Running);

@@ -14,9 +14,8 @@ use failback_plan::approval::Verdict;
 use failback_plan::{Answer, InvalidRequest};
 use serde::Deserialize;
 
-use crate::aws::Aws;
+use crate::aws::{Aws, region_of};
 use crate::error::{FailbackError, classify};
-use crate::lock::region_of;
 use crate::table::{self, CONDITION_FAILED, text, text_of};
 
 /// What the person passes in.

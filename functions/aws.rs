@@ -153,3 +153,19 @@ impl Aws {
         &self.shared.stack
     }
 }
+
+/// The Region of an ARN; empty of one without.
+pub(crate) fn region_of(arn: &str) -> &str {
+    arn.split(':').nth(3).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn region_is_the_fourth_part_of_an_arn() {
+        assert_eq!(region_of("arn:aws:states:us-west-2:1:execution:failback:run-7"), "us-west-2");
+        assert_eq!(region_of("arn:aws:rds::1:global-cluster:g"), "");
+    }
+}

@@ -16,7 +16,6 @@ use serde::Deserialize;
 use crate::aws::Aws;
 use crate::error::FailbackError;
 use crate::lock;
-use crate::table::{self, text_of};
 
 /// What the state passes in.
 #[derive(Debug, Clone, Deserialize)]
@@ -31,13 +30,12 @@ pub struct Input {
 /// Looks.
 pub async fn check_lock(aws: &Aws, input: Input) -> Result<Answer, FailbackError> {
     let Input { database, owner } = input;
-    let item = table::get(aws, &lock::id(&database)).await?;
-    let holder = item.as_ref().map(|item| text_of(item, lock::OWNER)).transpose()?;
-    if holder == Some(&owner) {
+    let holder = lock::holder(aws, &database).await?;
+    if holder.as_ref() == Some(&owner) {
         return Ok(Answer::done(format!("the lock on {database} is held")));
     }
     Err(FailbackError::AnotherRunInProgress {
         database,
-        owner: holder.unwrap_or("nobody, since this run's end").to_owned(),
+        owner: holder.unwrap_or_else(|| "nobody, since this run's end".to_owned()),
     })
 }

@@ -35,9 +35,7 @@ pub async fn release_lock(aws: &Aws, input: Input) -> Result<Answer, FailbackErr
     if complete {
         table::forget(aws, &database).await?;
     }
-    let item = table::get(aws, &lock::id(&database)).await?;
-    let holder = item.as_ref().map(|item| table::text_of(item, lock::OWNER)).transpose()?;
-    if holder != Some(&owner) {
+    if lock::holder(aws, &database).await?.as_ref() != Some(&owner) {
         return Ok(Answer::done(format!("the lock on {database} is not this run's")));
     }
     let (client, name) = table::table(aws)?;

@@ -17,9 +17,8 @@ use failback_plan::approval::{Gate, Question};
 use failback_plan::task::ClusterRef;
 use serde::{Deserialize, Serialize};
 
-use crate::aws::Aws;
+use crate::aws::{Aws, region_of};
 use crate::error::{FailbackError, classify};
-use crate::lock::region_of;
 use crate::table::{self, Item, text};
 
 /// What the state passes in.
@@ -40,7 +39,7 @@ pub struct Input {
     pub basis_hash: String,
     /// ARN of the function that takes the answer.
     pub answer_with: String,
-    /// Until when an answer counts, as a time of day and in epoch milliseconds.
+    /// Until when an answer counts, as a person reads it.
     pub until: String,
     /// The same in epoch milliseconds.
     pub until_ms: i64,

@@ -10,7 +10,7 @@ use failback_plan::Memory;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::aws::Aws;
+use crate::aws::{Aws, region_of};
 use crate::error::{FailbackError, classify};
 use crate::observe::required;
 
@@ -26,9 +26,10 @@ pub(crate) fn table(aws: &Aws) -> Result<(Client, &str), FailbackError> {
     const VARIABLE: &str = "FAILBACK_TABLE_ARN";
     let incomplete = FailbackError::StackIncomplete { variable: VARIABLE };
     let Some(arn) = aws.stack().table_arn.as_deref() else { return Err(incomplete) };
-    let region = arn.split(':').nth(3).filter(|region| !region.is_empty());
-    let Some(region) = region else { return Err(incomplete) };
-    Ok((aws.dynamodb(region), arn))
+    match region_of(arn) {
+        "" => Err(incomplete),
+        region => Ok((aws.dynamodb(region), arn)),
+    }
 }
 
 /// A text.

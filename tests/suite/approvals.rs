@@ -2,7 +2,7 @@
 
 use crate::support;
 use crate::support::given::Given;
-use crate::support::{AWAY, effects};
+use crate::support::{AWAY, drive_to, effects};
 use failback_cli::approver::Approver;
 use failback_cli::definitions::machine_arn;
 use failback_cli::drill::{Drill, Ended};
@@ -272,7 +272,7 @@ async fn fence_that_a_stopped_run_left_is_lifted_before_anything_is_planned() {
     let machine = machine_arn("failback");
     let arn = drill.engine.start_execution(&machine, Some("first"), given.input.clone());
     let arn = arn.expect("it starts");
-    stop_when_entered(&drill, "CheckReplicationBehindFence").await;
+    drive_to(&drill, "CheckReplicationBehindFence").await;
     drill.engine.stop_execution(&arn, Some("Stopped"), Some("by the operator"));
     assert!(drill.sandbox.with_world(|w| w.writable_clusters()).is_empty(), "away is fenced");
 
@@ -297,7 +297,7 @@ async fn phases_that_are_stopped_leave_no_fence_and_no_lock() {
             given.input.clone(),
         );
         let arn = started.expect("it starts");
-        stop_when_entered(&drill, "CheckReplicationBehindFence").await;
+        drive_to(&drill, "CheckReplicationBehindFence").await;
         let running = drill.engine.list_executions();
         let of_machine = format!(":execution:{machine}:");
         let child = running.iter().find(|e| e.execution_arn.contains(&of_machine)).expect("runs");
@@ -311,22 +311,4 @@ async fn phases_that_are_stopped_leave_no_fence_and_no_lock() {
         assert_eq!(writable.len(), 1, "{machine}: away serves again: {writable:?}");
         assert!(kept(&drill, "lock#").is_empty(), "{machine}");
     }
-}
-
-/// Drives until a state of that name is entered.
-pub async fn stop_when_entered(drill: &Drill, state: &'static str) {
-    let entered = std::rc::Rc::new(std::cell::Cell::new(false));
-    let seen = entered.clone();
-    drill.engine.subscribe(Box::new(move |_, event| {
-        if event.state_name() == Some(state) {
-            seen.set(true);
-        }
-    }));
-    for _ in 0..100_000 {
-        if entered.get() {
-            return;
-        }
-        drill.engine.drive_for(1_000).await;
-    }
-    panic!("{state} was never entered");
 }

@@ -9,11 +9,11 @@ use failback_cli::drill::Drill;
 use failback_sandbox::Behaviour;
 use failback_states::Status;
 
-use crate::approvals::{answer, asking, stop_when_entered, wait_for_question};
+use crate::approvals::{answer, asking, wait_for_question};
 use crate::proof::with_data_api;
 use crate::support::given::Given;
-use crate::support::rehearse_well;
 use crate::support::rich::rich;
+use crate::support::{drive_to, rehearse_well};
 
 type Calls = BTreeMap<String, BTreeSet<String>>;
 
@@ -60,7 +60,7 @@ async fn note_left_fence(made: &mut Calls) {
     let drill = given.drill();
     let machine = machine_arn("failback");
     let first = drill.engine.start_execution(&machine, Some("first"), given.input.clone());
-    stop_when_entered(&drill, "CheckReplicationBehindFence").await;
+    drive_to(&drill, "CheckReplicationBehindFence").await;
     drill.engine.stop_execution(&first.expect("it starts"), Some("Stopped"), None);
     drill.run("second", given.input.clone()).await.expect("it starts");
     note(made, &drill);

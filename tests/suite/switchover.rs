@@ -11,7 +11,7 @@ use failback_sandbox::{Fault, Verb, World, WorldSpec};
 use failback_states::Status;
 use serde_json::json;
 
-use crate::support::{AWAY, HOME, effects};
+use crate::support::{AWAY, HOME, drive_to, effects};
 
 const FORMER: &str = "reinvent-dat348-gdb";
 const RESTORING: &str = "reinvent-dat348-gdb-restoring";
@@ -475,25 +475,11 @@ async fn dry_run_of_a_switchover_changes_nothing_and_names_the_strategy() {
 }
 
 /// Starts the failback and stops it, with its children, when it enters a state.
-async fn stop_at(drill: &Drill, setup: &Setup, state: &str) {
+async fn stop_at(drill: &Drill, setup: &Setup, state: &'static str) {
     let (machine, input) = (machine_arn("failback"), setup.input.clone());
     let arn = drill.engine.start_execution(&machine, Some("stopped"), input).expect("it starts");
-    let entered = || {
-        let executions = drill.engine.list_executions();
-        let mut events = executions
-            .iter()
-            .flat_map(|e| drill.engine.history(&e.execution_arn))
-            .collect::<Vec<_>>();
-        events.drain(..).any(|event| event.state_name() == Some(state))
-    };
-    for _ in 0..20_000 {
-        if entered() {
-            drill.engine.stop_execution(&arn, Some("Stopped"), Some("by the operator"));
-            return;
-        }
-        drill.engine.drive_for(1_000).await;
-    }
-    panic!("{state} was never entered");
+    drive_to(drill, state).await;
+    drill.engine.stop_execution(&arn, Some("Stopped"), Some("by the operator"));
 }
 
 #[tokio::test(start_paused = true)]

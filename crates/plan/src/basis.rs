@@ -41,7 +41,9 @@ impl Basis {
             facts.insert(format!("the global cluster {id}"), fact);
         }
         for wanted in &request.endpoints.dns {
-            let value = seen.record(wanted).and_then(|d| d.value.clone());
+            let value = seen
+                .record(&wanted.zone_id, &wanted.name, wanted.set_identifier.as_deref())
+                .and_then(|d| d.value.clone());
             let fact = value.map_or_else(absent, |value| format!("points to {value}"));
             facts.insert(format!("the name {}", wanted.name.trim_end_matches('.')), fact);
         }
@@ -83,11 +85,11 @@ fn side_facts(side: &Side, region: &RegionSeen, seen: &Seen, facts: &mut BTreeMa
         let fact = cluster.map_or_else(absent, |c| cluster_fact(c, region, seen));
         facts.insert(format!("the cluster {id} in {}", region.region), fact);
         let group = cluster.and_then(|c| c.settings.subnet_group.as_deref());
-        let Some(group) = region.subnet_groups.iter().find(|g| Some(g.name.as_str()) == group)
-        else {
+        let of_group = region.subnets_of_group(group);
+        if of_group.is_empty() {
             continue;
-        };
-        for subnet in group.subnet_ids.iter().chain(&side.network.subnet_ids) {
+        }
+        for subnet in of_group.iter().chain(&side.network.subnet_ids) {
             let acl = region.acl_of_subnet(subnet);
             let fact = acl.map_or_else(absent, |acl| format!("on {}", acl.id));
             facts.insert(format!("the subnet {subnet} in {}", region.region), fact);

@@ -93,7 +93,8 @@ impl<'a> Draft<'a> {
         let fence_home = self.fence(&request.home, &self.home_subnets);
         let (writer_names, reader_names) = self.dns();
         let expect = self.expectations(&fence_away);
-        let complete = found.stage == Stage::Finish && self.is_complete(&expect);
+        let complete = found.stage == Stage::Finish
+            && self.is_complete(&expect, &[&writer_names, &reader_names]);
         let mut reasons = found.reasons;
         reasons.extend(self.remarks(rebuilds));
         let decision = if complete {
@@ -324,20 +325,8 @@ impl<'a> Draft<'a> {
 
     /// Nothing is left: the final table holds, the names point where they shall, and the global
     /// cluster in which home caught up is gone.
-    fn is_complete(&self, expect: &Expectations) -> bool {
-        let names_moved = self.request.endpoints.dns.iter().all(|wanted| {
-            let cluster = match wanted.points_to {
-                PointsTo::HomeWriter | PointsTo::HomeReader => {
-                    self.seen.home.cluster(&self.home_restored.cluster_id)
-                }
-                PointsTo::AwayReader => self.seen.away.cluster(&self.away_restored.cluster_id),
-            };
-            let endpoint = cluster.and_then(|c| match wanted.points_to {
-                PointsTo::HomeWriter => c.endpoint.clone(),
-                PointsTo::HomeReader | PointsTo::AwayReader => c.reader_endpoint.clone(),
-            });
-            endpoint.is_some() && self.seen.record(wanted).is_some_and(|d| d.value == endpoint)
-        });
+    fn is_complete(&self, expect: &Expectations, names: &[&[DnsRecord]]) -> bool {
+        let names_moved = names.iter().copied().flatten().all(|name| points_right(name, self.seen));
         let caught_up_in = &self.request.global_clusters.restoring;
         names_moved
             && self.seen.global_cluster(caught_up_in).is_none()
@@ -384,6 +373,17 @@ impl<'a> Draft<'a> {
         }
         out
     }
+}
+
+/// Whether a name has the value that it shall have.
+fn points_right(record: &DnsRecord, seen: &Seen) -> bool {
+    let side = if record.region == seen.home.region { &seen.home } else { &seen.away };
+    let endpoint = side.cluster(&record.cluster_id).and_then(|c| match record.endpoint {
+        EndpointKind::Writer => c.endpoint.as_ref(),
+        EndpointKind::Reader => c.reader_endpoint.as_ref(),
+    });
+    let found = seen.record(&record.zone_id, &record.name, record.set_identifier.as_deref());
+    endpoint.is_some() && found.is_some_and(|d| d.value.as_ref() == endpoint)
 }
 
 fn table<const C: usize, const N: usize>(

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::memory::Memory;
-use crate::request::DnsRequest;
 use crate::settings::{ClusterSettings, InstanceSettings};
 
 /// Both Regions and the global clusters that list a member in either.
@@ -207,6 +206,12 @@ impl RegionSeen {
         self.instances.iter().filter(move |i| i.cluster_id.as_deref() == Some(cluster_id))
     }
 
+    /// The subnets of a DB subnet group; none of one that does not exist.
+    pub fn subnets_of_group(&self, group: Option<&str>) -> &[String] {
+        let found = self.subnet_groups.iter().find(|g| Some(g.name.as_str()) == group);
+        found.map(|g| g.subnet_ids.as_slice()).unwrap_or_default()
+    }
+
     /// The network ACL a subnet is associated with.
     pub fn acl_of_subnet(&self, subnet: &str) -> Option<&NetworkAclSeen> {
         self.network_acls.iter().find(|acl| acl.associations.contains_key(subnet))
@@ -219,13 +224,18 @@ impl Seen {
         self.global_clusters.iter().find(|g| g.id == id)
     }
 
-    /// The record that a request means.
-    pub fn record(&self, wanted: &DnsRequest) -> Option<&DnsSeen> {
-        let name = wanted.name.trim_end_matches('.');
+    /// The record of that zone, name, and `SetIdentifier`.
+    pub fn record(
+        &self,
+        zone_id: &str,
+        name: &str,
+        set_identifier: Option<&str>,
+    ) -> Option<&DnsSeen> {
+        let name = name.trim_end_matches('.');
         self.dns.iter().find(|d| {
-            d.zone_id == wanted.zone_id
+            d.zone_id == zone_id
                 && d.name.eq_ignore_ascii_case(name)
-                && d.set_identifier == wanted.set_identifier
+                && d.set_identifier.as_deref() == set_identifier
         })
     }
 

@@ -6,7 +6,9 @@ pub mod http;
 pub mod probe;
 pub mod rich;
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use failback_cli::drill::{Drill, Ended};
 use failback_sandbox::Call;
@@ -46,4 +48,22 @@ pub fn effects(calls: &[Call]) -> BTreeMap<String, usize> {
         *counts.entry(format!("{}:{}", call.service, call.operation)).or_default() += 1;
     }
     counts
+}
+
+/// Drives until a state of that name is entered.
+pub async fn drive_to(drill: &Drill, state: &'static str) {
+    let entered = Rc::new(Cell::new(false));
+    let seen = entered.clone();
+    drill.engine.subscribe(Box::new(move |_, event| {
+        if event.state_name() == Some(state) {
+            seen.set(true);
+        }
+    }));
+    for _ in 0..100_000 {
+        if entered.get() {
+            return;
+        }
+        drill.engine.drive_for(1_000).await;
+    }
+    panic!("{state} was never entered");
 }

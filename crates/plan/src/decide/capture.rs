@@ -153,15 +153,10 @@ pub(super) fn subnets(
     captured: &Captured,
     remembered: Option<&Fence>,
 ) -> Result<BTreeMap<String, String>, Refusal> {
-    let of_group = || {
-        let group = captured.cluster.subnet_group.as_deref();
-        let found = seen.subnet_groups.iter().find(|g| Some(g.name.as_str()) == group);
-        found.map(|g| g.subnet_ids.clone()).unwrap_or_default()
-    };
     let ids = if side.network.subnet_ids.is_empty() {
-        of_group()
+        seen.subnets_of_group(captured.cluster.subnet_group.as_deref())
     } else {
-        side.network.subnet_ids.clone()
+        &side.network.subnet_ids
     };
     if ids.is_empty() {
         return Err(Refusal::NetworkTargetUnknown {
@@ -170,5 +165,5 @@ pub(super) fn subnets(
             field: format!("{name}.network.subnet_ids"),
         });
     }
-    network::open_targets(seen, name, &side.network, &ids, remembered)
+    network::open_targets(seen, name, &side.network, ids, remembered)
 }

@@ -342,7 +342,8 @@ pub(super) fn dns(request: &Request, seen: &Seen) -> Checked {
                 problem,
             })
         };
-        let Some(record) = seen.record(wanted) else {
+        let found = seen.record(&wanted.zone_id, &wanted.name, wanted.set_identifier.as_deref());
+        let Some(record) = found else {
             return refuse("zone_id", format!("the hosted zone {} was not read", wanted.zone_id));
         };
         if record.zone_name.eq_ignore_ascii_case(name) {

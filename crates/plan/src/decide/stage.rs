@@ -132,8 +132,7 @@ fn was_proven(seen: &Seen, restored: &ClusterSeen, away: &ClusterSeen) -> bool {
 /// Every run fences away before it promotes home, and leaves the fence until away is rebuilt.
 fn is_fenced(request: &Request, seen: &Seen, away: &ClusterSeen) -> bool {
     let group = away.settings.subnet_group.as_deref();
-    let group = seen.away.subnet_groups.iter().find(|g| Some(g.name.as_str()) == group);
-    let of_group = group.map(|g| g.subnet_ids.as_slice()).unwrap_or_default();
+    let of_group = seen.away.subnets_of_group(group);
     let network = &request.away.network;
     let subnets = if network.subnet_ids.is_empty() { of_group } else { &network.subnet_ids };
     let on_fence = |subnet: &String| {

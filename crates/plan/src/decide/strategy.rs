@@ -1,13 +1,13 @@
 //! Which strategy brings the writer home, and what a switchover makes of the plan.
 
 use super::stage::{self, Found, Stage};
-use super::{checks, table};
+use super::{checks, points_right, table};
 use crate::plan::{Decision, PhasePlan, Plan};
 use crate::refusal::Refusal;
 use crate::request::{Request, Strategy};
 use crate::seen::{ClusterSeen, GlobalClusterSeen, Seen};
 use crate::steps::{TERMINAL_CLUSTER_STATUSES, differ};
-use crate::task::{ClusterRef, DnsRecord, EndpointKind, Fence, InstancePlan, SwitchOver};
+use crate::task::{ClusterRef, Fence, InstancePlan, SwitchOver};
 use crate::verify::{MustBe, differences};
 use crate::versions::can_switch_over;
 
@@ -339,8 +339,6 @@ impl Switch {
         expect.home_rebuilt = table([(home, reader()), (away, writer())], []);
         expect.away_rebuilt = switched_over.clone();
         expect.finished.clusters.clone_from(&switched_over.clusters);
-        // Home was opened long before, but nothing later looks at its network again.
-        expect.finished.network.extend(expect.network_restored.network.iter().cloned());
         expect.switched_over = Some(switched_over);
     }
 
@@ -390,19 +388,4 @@ impl Switch {
         phases.retire_away = phase(false, "a switchover keeps away's cluster");
         phases.rebuild_away = phase(false, "a switchover makes away's cluster the reader");
     }
-}
-
-/// Whether a name has the value that it shall have.
-fn points_right(record: &DnsRecord, seen: &Seen) -> bool {
-    let side = if record.region == seen.home.region { &seen.home } else { &seen.away };
-    let endpoint = side.cluster(&record.cluster_id).and_then(|c| match record.endpoint {
-        EndpointKind::Writer => c.endpoint.as_ref(),
-        EndpointKind::Reader => c.reader_endpoint.as_ref(),
-    });
-    let found = seen.dns.iter().find(|d| {
-        d.zone_id == record.zone_id
-            && d.name.eq_ignore_ascii_case(&record.name)
-            && d.set_identifier == record.set_identifier
-    });
-    endpoint.is_some() && found.is_some_and(|d| d.value.as_ref() == endpoint)
 }

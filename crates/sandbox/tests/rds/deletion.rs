@@ -54,11 +54,7 @@ async fn second_deletion_of_a_global_cluster_is_refused_or_accepted_as_chosen() 
 #[tokio::test]
 async fn name_is_taken_until_the_cluster_is_gone() {
     let lab = Lab::new();
-    lab.detach(FORMER, HOME, "gdb1-cluster").await;
-    lab.unprotect(HOME, "gdb1-cluster").await;
-    lab.wait_s(120);
-    lab.delete_instance(HOME, "gdb1-node1").await;
-    lab.delete_cluster(HOME, "gdb1-cluster", "final").await;
+    lab.retire_home().await;
     lab.create_global(RESTORING, AWAY, "gdb2-cluster").await;
     lab.wait_s(80);
     assert_eq!(lab.status(HOME, "gdb1-cluster").await, "deleting");

@@ -176,11 +176,7 @@ async fn cluster_made_again_has_the_same_host_names_or_others_as_chosen() {
     for anew in [false, true] {
         let lab = Lab::behaving(|behaviour| behaviour.endpoints_are_made_anew = anew);
         let before = lab.cluster(HOME, "gdb1-cluster").await.endpoint;
-        lab.detach(FORMER, HOME, "gdb1-cluster").await;
-        lab.unprotect(HOME, "gdb1-cluster").await;
-        lab.wait_s(120);
-        lab.delete_instance(HOME, "gdb1-node1").await;
-        lab.delete_cluster(HOME, "gdb1-cluster", "final").await;
+        lab.retire_home().await;
         lab.create_global(RESTORING, AWAY, "gdb2-cluster").await;
         lab.wait_s(900);
         assert_eq!(lab.join_home(RESTORING, "gdb1-cluster").await, None);

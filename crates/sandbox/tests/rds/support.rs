@@ -89,6 +89,15 @@ impl Lab {
         described.global_clusters()[0].clone()
     }
 
+    /// Detaches home's stale cluster and begins its deletion, with its instance and the snapshot `final`.
+    pub async fn retire_home(&self) {
+        self.detach(FORMER, HOME, "gdb1-cluster").await;
+        self.unprotect(HOME, "gdb1-cluster").await;
+        self.wait_s(120);
+        self.delete_instance(HOME, "gdb1-node1").await;
+        self.delete_cluster(HOME, "gdb1-cluster", "final").await;
+    }
+
     pub async fn detach(
         &self,
         global: &str,
