@@ -30,6 +30,7 @@ struct Shared {
     rds: Mutex<BTreeMap<String, aws_sdk_rds::Client>>,
     rdsdata: Mutex<BTreeMap<String, aws_sdk_rdsdata::Client>>,
     route53: Mutex<BTreeMap<String, aws_sdk_route53::Client>>,
+    secretsmanager: Mutex<BTreeMap<String, aws_sdk_secretsmanager::Client>>,
     sfn: Mutex<BTreeMap<String, aws_sdk_sfn::Client>>,
     sns: Mutex<BTreeMap<String, aws_sdk_sns::Client>>,
 }
@@ -87,6 +88,7 @@ impl Aws {
                 rds: Mutex::default(),
                 rdsdata: Mutex::default(),
                 route53: Mutex::default(),
+                secretsmanager: Mutex::default(),
                 sfn: Mutex::default(),
                 sns: Mutex::default(),
             }),
@@ -129,6 +131,10 @@ impl Aws {
     client! {
         /// The Data API of RDS in a Region.
         rdsdata, aws_sdk_rdsdata
+    }
+    client! {
+        /// Secrets Manager in a Region.
+        secretsmanager, aws_sdk_secretsmanager
     }
     client! {
         /// Step Functions in a Region.

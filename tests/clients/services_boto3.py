@@ -51,5 +51,18 @@ def check(served) -> None:
     print("  ok a cluster that is not there answers no statement")
 
 
+    secrets = served.client("secretsmanager", AWAY)
+    secrets.create_secret(Name="orders", SecretString='{"host": "before"}')
+    token = "token-of-thirty-two-characters-0"
+    for _ in range(2):
+        secrets.put_secret_value(SecretId="orders", SecretString='{"host": "after"}', ClientRequestToken=token)
+    assert secrets.get_secret_value(SecretId="orders")["SecretString"] == '{"host": "after"}'
+    previous = secrets.get_secret_value(SecretId="orders", VersionStage="AWSPREVIOUS")
+    assert previous["SecretString"] == '{"host": "before"}', previous
+    code, message, status = refusal(secrets.describe_secret, SecretId="none")
+    assert (code, status) == ("ResourceNotFoundException", 400), (code, message)
+    print("  ok a secret has a new version and keeps the one before")
+
+
 with serve(sys.argv[1], "--speed", "100") as served:
     check(served)

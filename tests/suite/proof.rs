@@ -10,10 +10,11 @@ use crate::support::{AWAY, rehearse};
 /// Away's position is read through the Data API.
 pub fn with_data_api() -> Given {
     let mut given = Given::workshop();
-    let arn = format!("arn:aws:secretsmanager:{AWAY}:123456789012:secret:failback-reader");
+    let arn = failback_sandbox::secret::arn("123456789012", AWAY, "failback-reader");
     given.input["away"]["data_api"] = json!({ "secret_arn": arn });
     given.accident(move |world| {
-        world.secrets.insert(arn.clone());
+        let (account, now_ms) = (world.account.clone(), world.now_ms);
+        drop(world.secrets.create(&account, AWAY, "failback-reader", "{}", now_ms));
         let region = world.rds.regions.get_mut(AWAY).expect("away");
         region.clusters.get_mut("gdb2-cluster").expect("its writer").settings.http_endpoint = true;
     });

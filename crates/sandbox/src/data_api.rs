@@ -76,7 +76,7 @@ fn check_endpoint(cluster: &Cluster) -> Result<(), AwsError> {
 
 /// The caller may read a secret that an operator made or that RDS manages for this cluster.
 fn check_secret(world: &World, cluster: &Cluster, arn: &str) -> Result<(), AwsError> {
-    if world.secrets.contains(arn) || cluster.managed_secret_arn.as_deref() == Some(arn) {
+    if world.secrets.is_readable(arn) || cluster.managed_secret_arn.as_deref() == Some(arn) {
         return Ok(());
     }
     let message = format!("Access to the secret {arn} is denied, or it does not exist");

@@ -132,6 +132,14 @@ impl Dns {
         zone.current().find(|record| record.name == name && record.record_type == record_type)
     }
 
+    /// When the name servers knew all changes that were made in a time, in epoch milliseconds; nothing
+    /// if there were none.
+    #[must_use]
+    pub fn in_sync_ms(&self, from_ms: i64, to_ms: i64) -> Option<i64> {
+        let made = self.changes.values().filter(|c| (from_ms..=to_ms).contains(&c.submitted_at_ms));
+        made.map(|change| change.in_sync_at_ms).max()
+    }
+
     /// Makes a name an alias of another one, in sync at once: what an operator did long ago, or
     /// what a test wants to be true. Returns whether there is such a zone.
     pub fn set_cname(&mut self, zone_id: &str, name: &str, ttl_s: i64, value: &str) -> bool {

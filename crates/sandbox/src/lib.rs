@@ -1,5 +1,5 @@
-//! Two AWS Regions in a process: RDS with its Data API, EC2, Route 53, CloudWatch, DynamoDB and SNS
-//! on the real wire protocol.
+//! Two AWS Regions in a process: RDS with its Data API, EC2, Route 53, CloudWatch, DynamoDB, SNS
+//! and Secrets Manager on the real wire protocol.
 //!
 //! A [`World`] holds everything there is and moves by discrete events on a virtual clock; it knows
 //! no threads and no real time. A [`Sandbox`] is the handle on it: an unchanged AWS SDK talks to it
@@ -24,6 +24,7 @@ pub mod metrics;
 pub mod network;
 pub mod rds;
 pub mod rows;
+pub mod secret;
 pub mod spec;
 pub mod table;
 pub mod topic;
@@ -178,9 +179,8 @@ impl Sandbox {
     #[must_use]
     pub fn create_secret(&self, region: &str, name: &str) -> String {
         let world = &mut *self.present();
-        let arn = format!("arn:aws:secretsmanager:{region}:{}:secret:{name}", world.account);
-        world.secrets.insert(arn.clone());
-        arn
+        let text = r#"{"username":"failback","password":"not-a-secret"}"#;
+        world.secrets.create(&world.account, region, name, text, world.now_ms)
     }
 
     /// What was published to topics, in order.

@@ -110,6 +110,29 @@ pub struct RegionSpec {
     /// DB cluster snapshots.
     #[serde(default)]
     pub snapshots: Vec<SnapshotSpec>,
+    /// Secrets of Secrets Manager.
+    #[serde(default)]
+    pub secrets: Vec<SecretSpec>,
+}
+
+/// A secret of Secrets Manager.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SecretSpec {
+    /// Its name, without the characters that its ARN has at the end.
+    pub name: String,
+    /// What it holds: a text, or JSON that becomes one. Texts in it stand for endpoints as in a
+    /// record's values.
+    pub value: serde_json::Value,
+    /// The key it is encrypted with; AWS's own when absent.
+    #[serde(default)]
+    pub kms_key: Option<String>,
+    /// The service that keeps it, such as `rds`, if it is not the account's own.
+    #[serde(default)]
+    pub owning_service: Option<String>,
+    /// Regions that have a replica of it.
+    #[serde(default)]
+    pub replicas: Vec<String>,
 }
 
 /// A VPC.
@@ -387,6 +410,27 @@ pub struct RecordSpec {
     /// What it says; `{writer:<region>/<cluster>}` and `{reader:<region>/<cluster>}` stand for
     /// endpoints, whose host names are only known once the world is built.
     pub values: Vec<String>,
+    /// What tells it from others of its name and type.
+    #[serde(default)]
+    pub set_identifier: Option<String>,
+    /// How it is chosen among them.
+    #[serde(default)]
+    pub routing: Option<RoutingSpec>,
+    /// The health check that can take it out of the answers.
+    #[serde(default)]
+    pub health_check_id: Option<String>,
+}
+
+/// How Route 53 chooses between records of the same name and type.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
+pub enum RoutingSpec {
+    /// By weight.
+    Weight(u8),
+    /// By latency, from this Region.
+    Region(String),
+    /// `PRIMARY` or `SECONDARY`.
+    Failover(String),
 }
 
 /// A simulated client.

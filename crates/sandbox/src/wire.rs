@@ -1,8 +1,8 @@
 //! What a call looks like on the wire: requests in, responses and errors out.
 //!
 //! Six protocols are spoken, each in the few shapes the services need: awsQuery (RDS, SNS), ec2Query
-//! (EC2), restXml (Route 53), rpcv2Cbor (CloudWatch), awsJson (DynamoDB) and restJson (the Data
-//! API of RDS).
+//! (EC2), restXml (Route 53), rpcv2Cbor (CloudWatch), awsJson (DynamoDB, Secrets Manager) and
+//! restJson (the Data API of RDS).
 
 pub mod json;
 
@@ -22,7 +22,8 @@ pub const SNS_NAMESPACE: &str = "http://sns.amazonaws.com/doc/2010-03-31/";
 /// says nothing when a client was given an endpoint URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
-    /// Signing name: `rds`, `ec2`, `route53`, `monitoring`, `dynamodb`, `sns`, `rds-data`, `states`.
+    /// Signing name: `rds`, `ec2`, `route53`, `monitoring`, `dynamodb`, `sns`, `rds-data`,
+    /// `secretsmanager`, `states`.
     pub service: String,
     /// Region the call was signed for.
     pub region: String,
@@ -68,7 +69,7 @@ impl Request {
         match self.service.as_str() {
             "route53" => route53_operation(&self.method, &self.path).to_owned(),
             "monitoring" => self.path.rsplit('/').next().unwrap_or_default().to_owned(),
-            "dynamodb" | "states" => json::target_operation(self).to_owned(),
+            "dynamodb" | "secretsmanager" | "states" => json::target_operation(self).to_owned(),
             "rds-data" => json::path_operation(&self.path).to_owned(),
             _ => self.params().get("Action").unwrap_or_default().to_owned(),
         }
@@ -107,6 +108,7 @@ fn route53_operation(method: &str, path: &str) -> &'static str {
         ("POST", rest) if rest.ends_with("/rrset") => "ChangeResourceRecordSets",
         ("GET", rest) if rest.ends_with("/rrset") => "ListResourceRecordSets",
         ("GET", rest) if rest.starts_with("/change/") => "GetChange",
+        ("GET", "/testdnsanswer") => "TestDNSAnswer",
         ("GET", "/hostedzone") => "ListHostedZones",
         ("GET", "/hostedzonesbyname") => "ListHostedZonesByName",
         ("GET", rest) if rest.starts_with("/hostedzone/") => "GetHostedZone",
@@ -300,7 +302,7 @@ impl AwsError {
     pub fn throttled(service: &str) -> Self {
         let code = match service {
             "ec2" => return Self::new(503, "RequestLimitExceeded", "Request limit exceeded."),
-            "dynamodb" | "rds-data" | "states" => "ThrottlingException",
+            "dynamodb" | "rds-data" | "secretsmanager" | "states" => "ThrottlingException",
             _ => "Throttling",
         };
         Self::bad_request(code, "Rate exceeded")
@@ -312,6 +314,7 @@ impl AwsError {
         let code = match service {
             "dynamodb" => "InternalServerError",
             "rds-data" => "InternalServerErrorException",
+            "secretsmanager" => "InternalServiceError",
             "sns" => "InternalError",
             _ => "InternalFailure",
         };
@@ -330,6 +333,7 @@ pub fn error_response(service: &str, error: &AwsError, request_id: &str) -> Resp
         "dynamodb" => json::error("com.amazonaws.dynamodb.v20120810", error),
         "states" => json::error("com.amazonaws.states.v20161123", error),
         "rds-data" => json::rest_error(error),
+        "secretsmanager" => json::error_1_1(error),
         _ => Response::xml(query_error(RDS_NAMESPACE, error, request_id)),
     };
     response.status = error.status;

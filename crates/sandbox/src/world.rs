@@ -4,7 +4,7 @@ mod calls;
 mod elsewhere;
 mod unstick;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
@@ -19,6 +19,7 @@ use crate::rds;
 use crate::rds::Rds;
 use crate::rds::event::RdsEvent;
 use crate::rows::{LagSample, Row, RowId, Rows};
+use crate::secret::Secrets;
 use crate::spec::{SpecError, WorldSpec};
 use crate::table::Tables;
 use crate::topic::Topics;
@@ -116,8 +117,8 @@ pub struct World {
     pub tables: Tables,
     /// SNS's topics.
     pub topics: Topics,
-    /// ARNs of the secrets that operators made.
-    pub secrets: BTreeSet<String>,
+    /// Secrets Manager's secrets.
+    pub secrets: Secrets,
     /// Clients.
     pub workload: Workload,
     /// Every call so far.
@@ -159,7 +160,7 @@ impl World {
             dns: Dns::build(&spec.hosted_zones)?,
             tables: Tables::default(),
             topics: Topics::default(),
-            secrets: BTreeSet::new(),
+            secrets: Secrets::build(&spec.account, &spec.regions, now_ms)?,
             workload: Workload::build(&spec.clients, seed)?,
             behaviour,
             rds,
@@ -392,6 +393,8 @@ impl World {
     pub fn fingerprint(&self) -> String {
         let tables = self.tables.contents();
         let messages = self.topics.messages();
-        format!("{:#?}\n{:#?}\n{:#?}\n{tables:#?}\n{messages:#?}", self.rds, self.network, self.dns)
+        let secrets = self.secrets.contents();
+        let Self { rds, network, dns, .. } = self;
+        format!("{rds:#?}\n{network:#?}\n{dns:#?}\n{tables:#?}\n{messages:#?}\n{secrets:#?}")
     }
 }

@@ -364,3 +364,67 @@ async fn zone_is_the_same_from_every_region() {
     let home = sdk!(aws_sdk_route53, lab, HOME);
     assert_eq!(records(&home).await, [format!("{NAME}. CNAME {NEW}")]);
 }
+
+/// A public zone with a record that stands alone.
+fn with_public_zone(mut world: Value) -> Value {
+    let record = json!({"name": "db.example.com", "type": "CNAME", "ttl_s": 5, "values": [OLD]});
+    let zone = json!({"id": "ZPUBLIC1", "name": "example.com", "records": [record]});
+    world["hosted_zones"].as_array_mut().unwrap().push(zone);
+    world
+}
+
+#[tokio::test]
+async fn name_servers_of_a_public_zone_can_be_asked_and_those_of_a_private_one_cannot() {
+    let lab = Lab::new(with_public_zone(world()));
+    let route53 = sdk!(aws_sdk_route53, lab, HOME);
+    let ask = |zone: &str, name: &str| {
+        let call = route53.test_dns_answer().hosted_zone_id(zone).record_name(name);
+        call.record_type(RrType::Cname).send()
+    };
+    let moved = record("db.example.com", RrType::Cname, 5, &[NEW]);
+    send(&route53, "ZPUBLIC1", vec![change(ChangeAction::Upsert, moved)]).await.unwrap();
+
+    let at_once = ask("ZPUBLIC1", "db.example.com").await.unwrap();
+    lab.wait_s(60);
+    let later = ask("ZPUBLIC1", "db.example.com").await.unwrap();
+    let nothing = ask("ZPUBLIC1", "no.example.com").await.unwrap();
+    let private = ask(ZONE, NAME).await.unwrap_err();
+
+    assert_eq!(at_once.record_data(), [OLD], "what the servers know, not what the API shows");
+    assert_eq!(later.record_data(), [NEW]);
+    assert_eq!((nothing.response_code(), nothing.record_data().len()), ("NXDOMAIN", 0));
+    assert_eq!(private.code(), Some("InvalidInput"));
+    assert!(
+        lab.sandbox
+            .take_calls()
+            .iter()
+            .all(|call| call.mutating == (call.operation != "TestDNSAnswer"))
+    );
+}
+
+#[tokio::test]
+async fn weighted_records_of_a_group_have_the_same_time_to_live() {
+    let mut spec = world();
+    let record = |id: &str, weight: u8| {
+        json!({"name": "w.example.internal", "type": "CNAME", "ttl_s": 60, "values": [OLD],
+               "set_identifier": id, "routing": {"weight": weight}, "health_check_id": "check"})
+    };
+    let records = spec["hosted_zones"][0]["records"].as_array_mut().unwrap();
+    records.extend([record("blue", 10), record("green", 0)]);
+    let lab = Lab::new(spec);
+    let route53 = sdk!(aws_sdk_route53, lab, HOME);
+    let list = route53.list_resource_record_sets().hosted_zone_id(ZONE);
+    let listed = list.send().await.unwrap().resource_record_sets;
+    let mut blue = listed.into_iter().find(|r| r.set_identifier() == Some("blue")).unwrap();
+    assert_eq!((blue.weight(), blue.health_check_id()), (Some(10), Some("check")));
+
+    blue.ttl = Some(5);
+    let refused = send(&route53, ZONE, vec![change(ChangeAction::Upsert, blue.clone())]).await;
+    blue.ttl = Some(60);
+    blue.resource_records = Some(vec![ResourceRecord::builder().value(NEW).build().unwrap()]);
+    send(&route53, ZONE, vec![change(ChangeAction::Upsert, blue)]).await.unwrap();
+
+    let (code, message) = refused.unwrap_err();
+    assert_eq!(code, "InvalidChangeBatch");
+    assert!(message.contains("same TTL"), "{message}");
+}

@@ -78,7 +78,7 @@ impl Site {
     /// Gives a call to the service that it was signed for.
     fn route(&self, request: &Request, dialect: Dialect) -> Outcome {
         match request.service.as_str() {
-            "rds" | "ec2" | "route53" | "dynamodb" | "sns" | "rds-data" => {
+            "rds" | "ec2" | "route53" | "dynamodb" | "sns" | "rds-data" | "secretsmanager" => {
                 self.in_the_world(request)
             }
             "monitoring" => metrics::answer(request, dialect, |request| self.in_the_world(request)),

@@ -28,6 +28,7 @@ pub(crate) fn handle(world: &mut World, request: &Request) -> Result<Response, A
         "GetChange" => world.dns.get_change(world.now_ms, id),
         "ListResourceRecordSets" => world.dns.list_records(id, &params),
         "GetHostedZone" => world.dns.get_zone(id),
+        "TestDNSAnswer" => world.dns.test_answer(&params, world.now_ms),
         "ListHostedZones" => world.dns.list_zones(&params),
         "ListHostedZonesByName" => world.dns.list_zones_by_name(&params),
         other => Err(AwsError::unknown_operation(other)),
@@ -113,6 +114,34 @@ impl Dns {
                     xml.text("VPCId", &vpc.vpc);
                 });
             }
+        }))
+    }
+
+    /// What the name servers of a public zone answer at this moment.
+    fn test_answer(&self, params: &Params, now_ms: i64) -> Result<String, AwsError> {
+        let given = |name: &str| {
+            let missing = || invalid_input(format!("Missing required parameter: {name}"));
+            params.get(name).filter(|text| !text.is_empty()).ok_or_else(missing)
+        };
+        let zone = self.zone(given("hostedzoneid")?)?;
+        let (name, record_type) = (normalise(given("recordname")?), given("recordtype")?);
+        for other in ["resolverip", "edns0clientsubnetip", "edns0clientsubnetmask"] {
+            if params.has(other) {
+                return Err(invalid_input(format!("{other} is not modelled")));
+            }
+        }
+        if !zone.private_to.is_empty() {
+            return Err(invalid_input("TestDNSAnswer only supports public hosted zones"));
+        }
+        let record = zone.answer_of_type(&name, record_type, now_ms);
+        Ok(respond("TestDNSAnswer", |xml| {
+            xml.text("Nameserver", "ns-0.awsdns-00.com");
+            xml.text("RecordName", &name);
+            xml.text("RecordType", record_type);
+            let values = record.map(|record| record.values.as_slice()).unwrap_or_default();
+            xml.texts("RecordData", "RecordDataEntry", values);
+            xml.text("ResponseCode", if record.is_some() { "NOERROR" } else { "NXDOMAIN" });
+            xml.text("Protocol", "UDP");
         }))
     }
 

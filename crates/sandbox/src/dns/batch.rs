@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::Zone;
-use super::record::{RecordKey, RecordSet};
-use crate::spec::RecordSpec;
+use super::record::{RecordKey, RecordSet, Routing};
+use crate::spec::{RecordSpec, RoutingSpec};
 use crate::wire::AwsError;
 
 /// What a change does to a record.
@@ -37,7 +37,18 @@ impl RecordChange {
     /// The creation of a record of a world's file.
     pub(super) fn creation(spec: &RecordSpec) -> Self {
         let simple = RecordSet::simple(&spec.name, &spec.record_type, i64::from(spec.ttl_s), "");
-        let record = RecordSet { values: spec.values.clone(), ..simple };
+        let routing = spec.routing.as_ref().map(|routing| match routing {
+            RoutingSpec::Weight(weight) => Routing { policy: "Weight", value: weight.to_string() },
+            RoutingSpec::Region(region) => Routing { policy: "Region", value: region.clone() },
+            RoutingSpec::Failover(role) => Routing { policy: "Failover", value: role.clone() },
+        });
+        let record = RecordSet {
+            values: spec.values.clone(),
+            set_identifier: spec.set_identifier.clone(),
+            routing,
+            health_check_id: spec.health_check_id.clone(),
+            ..simple
+        };
         Self { action: Action::Create, record }
     }
 }
@@ -157,6 +168,16 @@ fn conflicts(zone: &Zone, written: &Written) -> Vec<String> {
                 "RRSet of type {record_type} with DNS name {name} is not permitted as it conflicts \
                  with other records with the same DNS name in zone {}",
                 zone.name
+            ));
+        }
+        let weighted = |record: &RecordSet| {
+            record.routing.as_ref().is_some_and(|routing| routing.policy == "Weight")
+        };
+        let in_group = same_name().filter(|r| &r.record_type == record_type && weighted(r));
+        if weighted(changed) && in_group.clone().any(|other| other.ttl_s != changed.ttl_s) {
+            reasons.push(format!(
+                "RRSet with DNS name {name}, type {record_type} must have the same TTL as all weighted \
+                 record sets of its group"
             ));
         }
         let mixed = same_name()

@@ -80,6 +80,27 @@ impl Zone {
     }
 }
 
+impl Zone {
+    /// The record of a type that the name servers answer with to a question from nowhere in
+    /// particular.
+    pub(super) fn answer_of_type(
+        &self,
+        name: &str,
+        record_type: &str,
+        now_ms: i64,
+    ) -> Option<&RecordSet> {
+        let nowhere = ClientLocation {
+            region: String::new(),
+            vpc: String::new(),
+            ip: std::net::Ipv4Addr::UNSPECIFIED,
+        };
+        let served = self.records.values().filter_map(|timeline| timeline.served(now_ms));
+        served
+            .filter(|record| record.name == name && record.record_type == record_type)
+            .max_by_key(|record| preference(record, &nowhere))
+    }
+}
+
 /// How strongly a routing policy speaks for a record; enough of each policy to follow a record
 /// that a plan moves, without health checks.
 fn preference(record: &RecordSet, from: &ClientLocation) -> u64 {

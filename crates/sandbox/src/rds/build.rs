@@ -243,6 +243,14 @@ pub fn name_endpoints(rds: &Rds, spec: &WorldSpec) -> Result<WorldSpec, SpecErro
             name_endpoint(rds, value, &record.name)?;
         }
     }
+    for secret in spec.regions.iter_mut().flat_map(|region| &mut region.secrets) {
+        let fields = secret.value.as_object_mut();
+        for value in fields.into_iter().flat_map(|fields| fields.values_mut()) {
+            if let serde_json::Value::String(text) = value {
+                name_endpoint(rds, text, &secret.name)?;
+            }
+        }
+    }
     for client in &mut spec.clients {
         for host in [&mut client.writes_to, &mut client.reads_from].into_iter().flatten() {
             name_endpoint(rds, host, &client.name)?;

@@ -1,4 +1,5 @@
-//! The protocols in JSON: awsJson 1.0 (DynamoDB, Step Functions) and restJson (the Data API).
+//! The protocols in JSON: awsJson 1.0 (DynamoDB, Step Functions), awsJson 1.1 (Secrets Manager) and
+//! restJson (the Data API).
 
 use serde_json::{Map, Value};
 
@@ -49,6 +50,17 @@ pub fn aws_json(body: &Value) -> Response {
     answer("application/x-amz-json-1.0", body)
 }
 
+/// An answer of awsJson 1.1.
+#[must_use]
+pub fn aws_json_1_1(body: &Value) -> Response {
+    answer("application/x-amz-json-1.1", body)
+}
+
+/// An error of awsJson 1.1 as Secrets Manager sends it: its bare name in the body.
+pub(super) fn error_1_1(error: &AwsError) -> Response {
+    aws_json_1_1(&serde_json::json!({ "__type": error.code, "Message": error.message }))
+}
+
 /// An error of awsJson 1.0: its name in the body, with the namespace it is defined in.
 pub(super) fn error(namespace: &str, error: &AwsError) -> Response {
     let namespace = match error.code.as_str() {
@@ -79,7 +91,7 @@ pub(crate) fn resource(request: &Request) -> String {
         let key = ["Key", "Item"].iter().find_map(|name| members.get(*name)?["id"]["S"].as_str());
         return key.map_or_else(|| table.to_owned(), |key| format!("{table}/{key}"));
     }
-    ["executionArn", "stateMachineArn", "taskToken", "resourceArn"]
+    ["executionArn", "stateMachineArn", "taskToken", "resourceArn", "SecretId", "Name"]
         .iter()
         .find_map(|name| text(name))
         .unwrap_or_default()

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Pace, World};
 use crate::fault::Verb;
 use crate::wire::{AwsError, Request, Response, error_response, json};
-use crate::{data_api, dns, metrics, network, rds, table, topic};
+use crate::{data_api, dns, metrics, network, rds, secret, table, topic};
 
 /// How many earlier states are kept for stale reads.
 const HISTORY_LEN: usize = 256;
@@ -15,7 +15,8 @@ const HISTORY_LEN: usize = 256;
 pub struct Call {
     /// When, in epoch milliseconds.
     pub at_ms: i64,
-    /// `rds`, `rds-data`, `ec2`, `route53`, `cloudwatch`, `dynamodb`, `sns` or `states`.
+    /// `rds`, `rds-data`, `ec2`, `route53`, `cloudwatch`, `dynamodb`, `sns`, `secretsmanager` or
+    /// `states`.
     pub service: String,
     /// Region it was signed for.
     pub region: String,
@@ -87,8 +88,10 @@ impl World {
         let result = match verb {
             Some(Verb::StaleRead { age_ms }) if !is_mutating(operation) => {
                 self.tables.look_back(*age_ms);
+                self.secrets.look_back(*age_ms);
                 let result = self.as_it_was(*age_ms, |world| world.dispatch(request));
                 self.tables.look_back(0);
+                self.secrets.look_back(0);
                 result
             }
             _ => {
@@ -139,6 +142,7 @@ impl World {
             "dynamodb" => table::handle(self, request),
             "rds-data" => data_api::handle(self, request),
             "sns" => topic::handle(self, request),
+            "secretsmanager" => secret::handle(self, request),
             other => Err(AwsError::bad_request(
                 "InvalidAction",
                 format!("The service {other} is not part of this world"),
@@ -193,14 +197,14 @@ pub(super) fn service_name(signing_name: &str) -> &str {
 }
 
 pub(super) fn is_mutating(operation: &str) -> bool {
-    !["Describe", "List", "Get", "Scan", "ExecuteStatement"]
+    !["Describe", "List", "Get", "Scan", "ExecuteStatement", "TestDNSAnswer"]
         .iter()
         .any(|verb| operation.starts_with(verb))
 }
 
 /// True of services whose calls change nothing that a stale read of RDS would see.
 fn keeps_its_own_history(signing_name: &str) -> bool {
-    matches!(signing_name, "dynamodb" | "sns")
+    matches!(signing_name, "dynamodb" | "sns" | "secretsmanager")
 }
 
 /// What a call is about: the first of the parameters that name a thing.
@@ -208,7 +212,8 @@ pub(super) fn resource(request: &Request) -> String {
     if request.service == "route53" {
         return request.path.trim_start_matches("/2013-04-01/").to_owned();
     }
-    if matches!(request.service.as_str(), "dynamodb" | "rds-data" | "states") {
+    let in_json = ["dynamodb", "rds-data", "secretsmanager", "states"];
+    if in_json.contains(&request.service.as_str()) {
         return json::resource(request);
     }
     let params = request.params();
