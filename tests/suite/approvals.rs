@@ -67,7 +67,7 @@ pub async fn answer(drill: &Drill, decision: &str, gate: &str) -> Result<Value, 
         "who": "Ada",
         "why": "looked at the graphs",
     });
-    let answer = failback::call("answer_approval", &drill.aws, payload).await;
+    let answer = support::call(drill, "answer_approval", payload).await;
     answer.map_err(|e| format!("{}: {}", e.name(), e.message()))
 }
 
@@ -165,7 +165,7 @@ async fn answer_needs_an_author_and_a_reason() {
             "approval_id": "first-0-retire-home", "decision": "approve", "who": "Ada", "why": "so",
         });
         payload[field] = json!(" ");
-        let error = failback::call("answer_approval", &drill.aws, payload).await;
+        let error = support::call(&drill, "answer_approval", payload).await;
         assert!(error.expect_err("it is empty").message().contains(&format!("`{field}`")));
     }
 }

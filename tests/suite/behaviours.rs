@@ -91,6 +91,7 @@ async fn run(behaviour: Behaviour, seed: u64, expected: Ends) -> Result<(), Stri
 }
 
 async fn run_in(setup: &Setup, behaviour: Behaviour, expected: Ends) -> Result<(), String> {
+    crate::permissions::watch();
     let drill = Drill::new(setup).map_err(|error| error.to_string())?;
     drill.sandbox.set_behaviour(behaviour);
     let ended = drill.run("behaving", setup.input.clone()).await.map_err(|e| e.to_string())?;

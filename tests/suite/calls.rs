@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use failback_cli::definitions::machine_arn;
 use failback_cli::drill::Drill;
-use failback_sandbox::Behaviour;
+use failback_sandbox::{Behaviour, Call};
 use failback_states::Status;
 
 use crate::approvals::{answer, asking, wait_for_question};
@@ -15,18 +15,18 @@ use crate::support::given::Given;
 use crate::support::rich::rich;
 use crate::support::{drive_to, rehearse_well};
 
-type Calls = BTreeMap<String, BTreeSet<String>>;
+/// The calls that each function made.
+pub type Calls = BTreeMap<String, Vec<Call>>;
 
 fn note(made: &mut Calls, drill: &Drill) {
     for invocation in drill.invocations.borrow().iter() {
         let calls = made.entry(invocation.function.clone()).or_default();
-        let names = invocation.calls.iter().map(|c| format!("{}:{}", c.service, c.operation));
-        calls.extend(names);
+        calls.extend(invocation.calls.iter().cloned());
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn functions_make_exactly_the_calls_that_their_headers_name() {
+/// Runs in which every function makes every call that it ever makes.
+pub async fn made() -> Calls {
     let mut made = Calls::new();
 
     let (drill, _) = rehearse_well(&rich()).await;
@@ -49,7 +49,17 @@ async fn functions_make_exactly_the_calls_that_their_headers_name() {
     drill.run("test", with_data_api().input).await.expect("it starts");
     note(&mut made, &drill);
 
-    let named: Calls =
+    made
+}
+
+#[tokio::test(start_paused = true)]
+async fn functions_make_exactly_the_calls_that_their_headers_name() {
+    let name = |call: &Call| format!("{}:{}", call.service, call.operation);
+    let made = made().await.into_iter();
+    let made: BTreeMap<String, BTreeSet<String>> =
+        made.map(|(function, calls)| (function, calls.iter().map(name).collect())).collect();
+
+    let named: BTreeMap<String, BTreeSet<String>> =
         failback::FUNCTIONS.iter().map(|f| (f.name.to_owned(), source::calls(f.name))).collect();
     assert_eq!(made, named);
 }
@@ -75,8 +85,7 @@ async fn note_people(made: &mut Calls) {
         let before = drill.sandbox.calls_made();
         answer(&drill, decision, "retire-home").await.expect("the run waits for it");
         let calls = drill.sandbox.calls_after(before);
-        let names = calls.iter().map(|c| format!("{}:{}", c.service, c.operation));
-        made.entry("answer_approval".to_owned()).or_default().extend(names);
+        made.entry("answer_approval".to_owned()).or_default().extend(calls);
 
         drill.engine.stop_execution(&first, Some("Stopped"), Some("by the operator"));
         drill.run("second", given.input.clone()).await.expect("it starts");

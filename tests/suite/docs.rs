@@ -5,10 +5,12 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-use failback_cli::drill::{Drill, Setup};
+use failback_cli::drill::Setup;
 use failback_cli::report::Report;
 use failback_cli::text;
 use failback_sandbox::WorldSpec;
+
+use crate::support::begin;
 
 /// Stands in README.md before the quotation of the rehearsal.
 const QUOTATION: &str = "<!-- tests/suite/docs.rs writes this quotation. -->\n```text\n";
@@ -302,7 +304,7 @@ async fn rehearse() -> (Report, String) {
     let input = serde_json::from_str(&read("statemachine/examples/workshop.json"));
     let setup =
         Setup { world: WorldSpec::workshop(), input: input.expect("the example is JSON"), seed: 1 };
-    let drill = Drill::new(&setup).expect("the world is built");
+    let drill = begin(&setup);
     let ended = drill.run("rehearsal", setup.input.clone()).await.expect("the execution starts");
     let report = Report::gather(&drill, &ended, setup.seed, &setup.world);
     let last_table = ended.tables.last().map(text::table).unwrap_or_default();

@@ -45,6 +45,7 @@ impl Bench {
         let before = self.sandbox.calls().len();
         let answer = failback::call(function, &self.aws, payload.clone()).await;
         let calls = self.sandbox.calls().split_off(before);
+        crate::permissions::hold(function, &calls);
         let mut notes = self.notes.borrow_mut();
         notes.tried.insert(function.to_owned());
         if calls.iter().any(took_effect) {

@@ -1,8 +1,8 @@
 //! Functions, state machines, template and runbook name the same things.
 
-mod definition;
+pub mod definition;
 pub mod source;
-mod template;
+pub mod template;
 
 use std::collections::{BTreeMap, BTreeSet};
 

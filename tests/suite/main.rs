@@ -9,6 +9,7 @@ mod dependencies;
 mod docs;
 mod idempotence;
 mod lockstep;
+mod permissions;
 mod proof;
 mod refusals;
 mod resume;

@@ -8,6 +8,7 @@ use failback_sandbox::spec::{
 use failback_states::Status;
 use serde_json::{Value, json};
 
+use crate::support;
 use crate::support::given::{Given, THIRD};
 use crate::support::{AWAY, HOME, rehearse};
 
@@ -48,7 +49,7 @@ async fn refused(change: impl FnOnce(&mut Given)) -> Refused {
     let before = drill.sandbox.fingerprint();
 
     let payload = json!({ "request": given.input });
-    let answer = failback::call("plan_failback", &drill.aws, payload).await;
+    let answer = support::call(&drill, "plan_failback", payload).await;
 
     let error = match answer {
         Ok(plan) => panic!("it was planned: {}", plan["reasons"]),
@@ -86,7 +87,7 @@ async fn unchanged_workshop_is_planned() {
     let drill = given.drill();
 
     let payload = json!({ "request": given.input });
-    let plan = failback::call("plan_failback", &drill.aws, payload).await.expect("it is safe");
+    let plan = support::call(&drill, "plan_failback", payload).await.expect("it is safe");
 
     assert_eq!(plan["decision"], "PROCEED");
 }
@@ -228,7 +229,7 @@ async fn final_snapshot_id_that_is_taken_is_refused_given_or_derived() {
 async fn derived_snapshot_id(side: &str) -> String {
     let given = Given::workshop();
     let payload = json!({ "request": given.input });
-    let plan = failback::call("plan_failback", &given.drill().aws, payload).await.expect("safe");
+    let plan = support::call(&given.drill(), "plan_failback", payload).await.expect("safe");
     let id = &plan[format!("retire_{side}")]["final_snapshot_id"];
     id.as_str().expect("a text").to_owned()
 }

@@ -7,6 +7,8 @@ use failback_sandbox::{Fault, Verb};
 use failback_states::Status;
 use serde_json::json;
 
+use crate::support::begin;
+
 fn workshop(seed: u64) -> Setup {
     Setup::workshop(seed)
 }
@@ -50,7 +52,7 @@ const RUNBOOK: [[[&str; 5]; 2]; 5] = [
 #[tokio::test(start_paused = true)]
 async fn workshop_ends_as_the_runbook_says_with_every_table_on_the_way() {
     let setup = workshop(1);
-    let drill = Drill::new(&setup).expect("the world is built");
+    let drill = begin(&setup);
 
     let ended = run(&drill, &setup, "workshop").await;
 
@@ -73,7 +75,7 @@ async fn workshop_ends_as_the_runbook_says_with_every_table_on_the_way() {
 async fn twenty_seeds_end_well() {
     for seed in 100..120 {
         let setup = workshop(seed);
-        let drill = Drill::new(&setup).expect("the world is built");
+        let drill = begin(&setup);
         let ended = run(&drill, &setup, "seeded").await;
         assert_good(&drill, &ended, &setup);
     }
@@ -84,7 +86,7 @@ async fn same_seed_gives_the_same_report() {
     let mut reports = Vec::new();
     for _ in 0..2 {
         let setup = workshop(7);
-        let drill = Drill::new(&setup).expect("the world is built");
+        let drill = begin(&setup);
         let ended = run(&drill, &setup, "again").await;
         let report = Report::gather(&drill, &ended, setup.seed, &setup.world);
         reports.push(serde_json::to_string(&report).expect("a report is JSON"));
@@ -95,7 +97,7 @@ async fn same_seed_gives_the_same_report() {
 #[tokio::test(start_paused = true)]
 async fn complete_failback_is_left_alone() {
     let setup = workshop(3);
-    let drill = Drill::new(&setup).expect("the world is built");
+    let drill = begin(&setup);
     run(&drill, &setup, "first").await;
     let before = drill.sandbox.fingerprint();
 
@@ -111,7 +113,7 @@ async fn complete_failback_is_left_alone() {
 async fn dry_run_changes_nothing_and_answers_the_plan() {
     let mut setup = workshop(3);
     setup.input["dry_run"] = json!(true);
-    let drill = Drill::new(&setup).expect("the world is built");
+    let drill = begin(&setup);
     let before = drill.sandbox.fingerprint();
 
     let ended = run(&drill, &setup, "dry").await;
@@ -126,7 +128,7 @@ async fn dry_run_changes_nothing_and_answers_the_plan() {
 #[tokio::test(start_paused = true)]
 async fn every_mutating_call_may_lose_its_reply_or_be_throttled() {
     let setup = workshop(5);
-    let quiet = Drill::new(&setup).expect("the world is built");
+    let quiet = begin(&setup);
     run(&quiet, &setup, "quiet").await;
     let mut operations: Vec<String> =
         quiet.sandbox.calls().into_iter().filter(|c| c.mutating).map(|c| c.operation).collect();
@@ -135,7 +137,7 @@ async fn every_mutating_call_may_lose_its_reply_or_be_throttled() {
     assert!(operations.len() >= 10, "{operations:?}");
     for operation in operations {
         for verb in [Verb::LoseReply, Verb::Throttle, Verb::InternalError] {
-            let drill = Drill::new(&setup).expect("the world is built");
+            let drill = begin(&setup);
             drill.sandbox.inject(Fault::next(verb.clone(), &operation));
             let ended = run(&drill, &setup, "faulty").await;
             let outcome = &ended.outcome;
@@ -151,7 +153,7 @@ async fn every_mutating_call_may_lose_its_reply_or_be_throttled() {
 #[tokio::test(start_paused = true)]
 async fn without_lag_data_nothing_is_promoted_and_away_serves_again() {
     let setup = workshop(11);
-    let drill = Drill::new(&setup).expect("the world is built");
+    let drill = begin(&setup);
     drill.sandbox.change_world(|w| w.behaviour.metric_data_missing = true);
 
     let ended = run(&drill, &setup, "blind").await;
@@ -168,7 +170,7 @@ async fn without_lag_data_nothing_is_promoted_and_away_serves_again() {
 #[tokio::test(start_paused = true)]
 async fn run_that_was_called_off_is_finished_by_starting_again() {
     let setup = workshop(11);
-    let drill = Drill::new(&setup).expect("the world is built");
+    let drill = begin(&setup);
     drill.sandbox.change_world(|w| w.behaviour.metric_data_missing = true);
     run(&drill, &setup, "blind").await;
     drill.sandbox.change_world(|w| w.behaviour.metric_data_missing = false);
@@ -181,11 +183,11 @@ async fn run_that_was_called_off_is_finished_by_starting_again() {
 #[tokio::test(start_paused = true)]
 async fn run_stopped_in_any_phase_is_finished_by_starting_again() {
     let setup = workshop(13);
-    let whole = Drill::new(&setup).expect("the world is built");
+    let whole = begin(&setup);
     let ended = run(&whole, &setup, "whole").await;
     let length_ms = ended.outcome.stopped_ms.expect("it ended") - ended.outcome.started_ms;
     for part in 1..24 {
-        let drill = Drill::new(&setup).expect("the world is built");
+        let drill = begin(&setup);
         let machine = failback_cli::definitions::machine_arn("failback");
         let started = drill.engine.start_execution(&machine, Some("stopped"), setup.input.clone());
         let arn = started.expect("it starts");

@@ -11,7 +11,7 @@ use failback_sandbox::{Fault, Verb, World, WorldSpec};
 use failback_states::Status;
 use serde_json::json;
 
-use crate::support::{AWAY, HOME, drive_to, effects};
+use crate::support::{AWAY, HOME, begin, drive_to, effects};
 
 const FORMER: &str = "reinvent-dat348-gdb";
 const RESTORING: &str = "reinvent-dat348-gdb-restoring";
@@ -81,7 +81,7 @@ async fn rejoined_home_is_switched_over_and_no_cluster_is_replaced() {
     for strategy in ["auto", "switchover"] {
         let mut setup = Setup::managed(1);
         setup.input["strategy"] = json!(strategy);
-        let drill = Drill::new(&setup).expect("the world is built");
+        let drill = begin(&setup);
 
         let ended = run(&drill, &setup, "managed").await;
 
@@ -124,7 +124,7 @@ async fn managed_world_is_the_workshop_but_for_the_failover() {
 #[tokio::test(start_paused = true)]
 async fn stale_home_is_rebuilt_and_switched_over_and_away_is_kept() {
     let setup = stale(1);
-    let drill = Drill::new(&setup).expect("the world is built");
+    let drill = begin(&setup);
 
     let ended = run(&drill, &setup, "stale").await;
 
@@ -152,7 +152,7 @@ async fn switchover_needs_no_permission_to_delete_away() {
     let mut setup = stale(1);
     setup.input["clear_deletion_protection"] = json!(false);
     setup.world.regions[0].clusters[0].settings.deletion_protection = false;
-    let drill = Drill::new(&setup).expect("the world is built");
+    let drill = begin(&setup);
 
     let ended = run(&drill, &setup, "protected").await;
 
@@ -182,7 +182,7 @@ async fn fail_over(aws: &Aws) {
 #[tokio::test(start_paused = true)]
 async fn home_that_is_still_resyncing_is_waited_for_and_never_deleted() {
     let setup = before_the_disaster();
-    let drill = Drill::new(&setup).expect("the world is built");
+    let drill = begin(&setup);
     fail_over(&drill.aws).await;
     drill.clock.sleep_ms(6 * 60_000).await;
     let status =
@@ -201,7 +201,7 @@ async fn home_that_is_still_resyncing_is_waited_for_and_never_deleted() {
 async fn home_that_never_finishes_resyncing_is_given_up_by_name() {
     let mut setup = before_the_disaster();
     setup.input["limits"] = json!({ "create_s": 600 });
-    let drill = Drill::new(&setup).expect("the world is built");
+    let drill = begin(&setup);
     drill.sandbox.change_world(|w| w.behaviour.timings.resync_s = 1e6);
     fail_over(&drill.aws).await;
     drill.clock.sleep_ms(6 * 60_000).await;
@@ -215,7 +215,7 @@ async fn home_that_never_finishes_resyncing_is_given_up_by_name() {
 #[tokio::test(start_paused = true)]
 async fn failover_that_is_under_way_is_not_interfered_with() {
     let setup = before_the_disaster();
-    let drill = Drill::new(&setup).expect("the world is built");
+    let drill = begin(&setup);
     fail_over(&drill.aws).await;
     drill.clock.sleep_ms(60_000).await;
 
@@ -230,7 +230,7 @@ async fn failover_that_is_under_way_is_not_interfered_with() {
 async fn home_that_aurora_has_not_brought_back_yet_is_refused() {
     let mut setup = Setup::managed(1);
     setup.world.global_clusters[0].members.retain(|m| m.writer);
-    let drill = Drill::new(&setup).expect("the world is built");
+    let drill = begin(&setup);
 
     let ended = run(&drill, &setup, "early").await;
 
@@ -241,7 +241,7 @@ async fn home_that_aurora_has_not_brought_back_yet_is_refused() {
 #[tokio::test(start_paused = true)]
 async fn home_that_is_being_detached_from_away_is_not_taken_for_its_reader() {
     let setup = Setup::managed(1);
-    let drill = Drill::new(&setup).expect("the world is built");
+    let drill = begin(&setup);
     let request = drill.aws.rds(HOME).remove_from_global_cluster();
     let arn = format!("arn:aws:rds:{HOME}:123456789012:cluster:gdb1-cluster");
     let request = request.global_cluster_identifier(FORMER).db_cluster_identifier(arn);
@@ -256,7 +256,7 @@ async fn home_that_is_being_detached_from_away_is_not_taken_for_its_reader() {
 async fn detach_refuses_to_delete_a_home_that_follows_away() {
     let mut setup = Setup::managed(1);
     setup.input["strategy"] = json!("detach");
-    let drill = Drill::new(&setup).expect("the world is built");
+    let drill = begin(&setup);
 
     let ended = run(&drill, &setup, "detach").await;
 
@@ -272,7 +272,7 @@ fn set_version(world: &mut World, region: &str, id: &str) {
 #[tokio::test(start_paused = true)]
 async fn versions_that_differ_make_auto_detach_and_say_why() {
     let setup = stale(13);
-    let drill = Drill::new(&setup).expect("the world is built");
+    let drill = begin(&setup);
     // Away is upgraded while home, rebuilt, waits.
     stop_at(&drill, &setup, "LimitLag").await;
     let input = setup.input.clone();
@@ -300,7 +300,7 @@ async fn rejoined_home_of_another_version_is_left_alone() {
     for strategy in ["auto", "switchover"] {
         let mut setup = Setup::managed(1);
         setup.input["strategy"] = json!(strategy);
-        let drill = Drill::new(&setup).expect("the world is built");
+        let drill = begin(&setup);
         drill.sandbox.change_world(|w| set_version(w, HOME, "gdb1-cluster"));
 
         let ended = run(&drill, &setup, "versions").await;
@@ -313,7 +313,7 @@ async fn rejoined_home_of_another_version_is_left_alone() {
 #[tokio::test(start_paused = true)]
 async fn refused_switchover_is_asked_for_again_until_aurora_accepts_it() {
     let setup = Setup::managed(1);
-    let drill = Drill::new(&setup).expect("the world is built");
+    let drill = begin(&setup);
     drill.sandbox.change_world(|w| {
         let until_ms = w.now_ms + 15 * 60_000;
         w.rds.globals.get_mut(FORMER).expect("it is there").setting_up_until_ms = until_ms;
@@ -331,7 +331,7 @@ async fn refused_switchover_is_asked_for_again_until_aurora_accepts_it() {
 #[tokio::test(start_paused = true)]
 async fn switchover_that_is_never_accepted_is_given_up_while_away_serves() {
     let setup = Setup::managed(1);
-    let drill = Drill::new(&setup).expect("the world is built");
+    let drill = begin(&setup);
     let refuse = Verb::Refuse {
         code: "InvalidDBClusterStateFault".to_owned(),
         message: SETTING_UP.to_owned(),
@@ -347,7 +347,7 @@ async fn switchover_that_is_never_accepted_is_given_up_while_away_serves() {
 #[tokio::test(start_paused = true)]
 async fn switchover_that_is_not_allowed_is_told_with_its_reason() {
     let setup = Setup::managed(1);
-    let drill = Drill::new(&setup).expect("the world is built");
+    let drill = begin(&setup);
     let refuse = Verb::Refuse { code: "AccessDenied".to_owned(), message: "no policy".to_owned() };
     drill.sandbox.inject(Fault::next(refuse, "SwitchoverGlobalCluster"));
 
@@ -359,7 +359,7 @@ async fn switchover_that_is_not_allowed_is_told_with_its_reason() {
 #[tokio::test(start_paused = true)]
 async fn cancelled_switchover_is_refused_by_name_and_done_by_starting_again() {
     let setup = Setup::managed(3);
-    let drill = Drill::new(&setup).expect("the world is built");
+    let drill = begin(&setup);
     drill.sandbox.change_world(|w| w.behaviour.switchovers_are_cancelled = true);
 
     let ended = run(&drill, &setup, "cancelled").await;
@@ -373,7 +373,7 @@ async fn cancelled_switchover_is_refused_by_name_and_done_by_starting_again() {
 #[tokio::test(start_paused = true)]
 async fn without_lag_data_nothing_is_switched_over() {
     let setup = Setup::managed(1);
-    let drill = Drill::new(&setup).expect("the world is built");
+    let drill = begin(&setup);
     drill.sandbox.change_world(|w| w.behaviour.metric_data_missing = true);
 
     let ended = run(&drill, &setup, "blind").await;
@@ -396,7 +396,7 @@ async fn switchover_ends_well_although_calls_fail() {
         for operation in operations {
             for verb in [Verb::LoseReply, Verb::LoseRequest, Verb::Throttle, Verb::InternalError] {
                 for skip in [0, 5] {
-                    let drill = Drill::new(&world).expect("the world is built");
+                    let drill = begin(&world);
                     let fault = Fault::next(verb.clone(), operation).after(skip);
                     drill.sandbox.inject(fault);
                     let ended = run(&drill, &world, "faulty").await;
@@ -413,7 +413,7 @@ async fn switchover_ends_well_although_calls_fail() {
 async fn ten_seeds_switch_over_well() {
     for seed in 200..210 {
         for setup in [Setup::managed(seed), stale(seed)] {
-            let drill = Drill::new(&setup).expect("the world is built");
+            let drill = begin(&setup);
             let ended = run(&drill, &setup, "seeded").await;
             assert_good(&drill, &ended, &setup, &format!("seed {seed}"));
         }
@@ -423,7 +423,7 @@ async fn ten_seeds_switch_over_well() {
 #[tokio::test(start_paused = true)]
 async fn home_that_is_the_writer_already_leaves_nothing_to_do() {
     for setup in [Setup::managed(3), stale(3)] {
-        let drill = Drill::new(&setup).expect("the world is built");
+        let drill = begin(&setup);
         run(&drill, &setup, "first").await;
         let before = drill.sandbox.fingerprint();
 
@@ -443,7 +443,7 @@ async fn home_that_is_the_writer_already_leaves_nothing_to_do() {
 #[tokio::test(start_paused = true)]
 async fn names_that_an_operator_forgot_after_his_own_switchover_are_moved() {
     let setup = Setup::managed(3);
-    let drill = Drill::new(&setup).expect("the world is built");
+    let drill = begin(&setup);
     let request = drill.aws.rds(AWAY).switchover_global_cluster().global_cluster_identifier(FORMER);
     let arn = format!("arn:aws:rds:{HOME}:123456789012:cluster:gdb1-cluster");
     request.target_db_cluster_identifier(arn).send().await.expect("accepted");
@@ -461,7 +461,7 @@ async fn names_that_an_operator_forgot_after_his_own_switchover_are_moved() {
 async fn dry_run_of_a_switchover_changes_nothing_and_names_the_strategy() {
     let mut setup = Setup::managed(3);
     setup.input["dry_run"] = json!(true);
-    let drill = Drill::new(&setup).expect("the world is built");
+    let drill = begin(&setup);
     let before = drill.sandbox.fingerprint();
 
     let ended = run(&drill, &setup, "dry").await;
@@ -485,11 +485,11 @@ async fn stop_at(drill: &Drill, setup: &Setup, state: &'static str) {
 #[tokio::test(start_paused = true)]
 async fn switchover_stopped_in_any_phase_is_finished_by_starting_again() {
     for setup in [Setup::managed(13), stale(13)] {
-        let whole = Drill::new(&setup).expect("the world is built");
+        let whole = begin(&setup);
         let ended = run(&whole, &setup, "whole").await;
         let length_ms = ended.outcome.stopped_ms.expect("it ended") - ended.outcome.started_ms;
         for part in 1..24 {
-            let drill = Drill::new(&setup).expect("the world is built");
+            let drill = begin(&setup);
             let machine = machine_arn("failback");
             let started =
                 drill.engine.start_execution(&machine, Some("stopped"), setup.input.clone());
@@ -509,7 +509,7 @@ async fn switchover_stopped_in_any_phase_is_finished_by_starting_again() {
 #[tokio::test(start_paused = true)]
 async fn fence_of_an_interrupted_detachment_is_lifted_before_the_switchover() {
     let setup = Setup::workshop(13);
-    let drill = Drill::new(&setup).expect("the world is built");
+    let drill = begin(&setup);
     stop_at(&drill, &setup, "CheckReplicationBehindFence").await;
     let mut input = setup.input.clone();
     input["strategy"] = json!("auto");
@@ -530,7 +530,7 @@ async fn fence_that_nobody_remembers_is_lifted_before_the_switchover() {
     for subnet in away.vpcs[0].subnets.iter_mut().filter(|s| private.contains(&s.id)) {
         subnet.network_acl = Some("acl-0fe9ce00a11c105ed".to_owned());
     }
-    let drill = Drill::new(&setup).expect("the world is built");
+    let drill = begin(&setup);
 
     let ended = run(&drill, &setup, "fenced").await;
 
@@ -548,7 +548,7 @@ async fn fence_that_nobody_remembers_is_lifted_before_the_switchover() {
 #[tokio::test(start_paused = true)]
 async fn promotion_of_an_interrupted_detachment_is_finished_by_auto_and_refused_by_switchover() {
     let setup = Setup::workshop(13);
-    let drill = Drill::new(&setup).expect("the world is built");
+    let drill = begin(&setup);
     stop_at(&drill, &setup, "LimitHomePromoted").await;
     let mut input = setup.input.clone();
 

@@ -4,6 +4,7 @@ pub mod mishap;
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::OnceLock;
 
 use failback::{Aws, FailbackError};
 use failback_sandbox::{Call, Sandbox};
@@ -39,6 +40,13 @@ pub struct Invocation {
 /// Called after every invocation, before its answer reaches the state.
 pub type AfterInvocation =
     Rc<dyn for<'a> Fn(&'a Invocation) -> std::pin::Pin<Box<dyn Future<Output = ()> + 'a>>>;
+
+static WITNESS: OnceLock<fn(&Invocation)> = OnceLock::new();
+
+/// Has `witness` told of every invocation in this process, in whoever's world. The first one stays.
+pub fn let_witness(witness: fn(&Invocation)) {
+    WITNESS.get_or_init(|| witness);
+}
 
 /// Invokes functions against a sandbox.
 pub struct Lambda {
@@ -134,6 +142,9 @@ impl Lambda {
             calls,
             answer: answer.as_ref().cloned().map_err(|e| e.name().to_owned()),
         };
+        if let Some(witness) = WITNESS.get() {
+            witness(&invocation);
+        }
         self.clock.sleep_ms(latency_ms).await;
         let after = self.after.borrow().clone();
         if let Some(after) = after {

@@ -14,6 +14,7 @@
 //! assert!(sandbox.measured().moments_with_two_writable_clusters.is_empty());
 //! ```
 
+pub mod asked;
 pub mod behaviour;
 pub mod client;
 pub mod data_api;
@@ -37,6 +38,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
+pub use asked::Asked;
 pub use behaviour::{Behaviour, Check, Codes, Timings};
 pub use fault::{Fault, Struck, Verb};
 pub use measure::{Gap, Measured, SplitMoment};

@@ -11,6 +11,7 @@
 mod acl;
 mod api;
 mod entries;
+pub(crate) mod named;
 mod query;
 
 use std::collections::BTreeMap;

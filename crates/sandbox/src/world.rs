@@ -28,6 +28,7 @@ use crate::workload::{self, Workload};
 /// Farther than any run gets: when a stuck step would end.
 const NEVER_MS: i64 = 1 << 52;
 
+pub(crate) use calls::service_name;
 pub use calls::{Call, Outcome};
 
 /// Something that happens by itself, later.

@@ -46,7 +46,7 @@ impl Given {
     /// The world, the machines and clients that reach them.
     pub fn drill(&self) -> Drill {
         let setup = Setup { world: self.world.clone(), input: self.input.clone(), seed: 7 };
-        let drill = Drill::new(&setup).expect("the world can be built");
+        let drill = super::begin(&setup);
         for accident in &self.accidents {
             drill.sandbox.change_world(|world| accident(world));
         }

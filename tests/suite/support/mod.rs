@@ -10,9 +10,11 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use failback_cli::drill::{Drill, Ended};
+use failback::FailbackError;
+use failback_cli::drill::{Drill, Ended, Setup};
 use failback_sandbox::Call;
 use failback_states::Status;
+use serde_json::Value;
 
 use given::Given;
 
@@ -20,6 +22,20 @@ use given::Given;
 pub const HOME: &str = "us-east-1";
 /// The Region of the workshop's away cluster.
 pub const AWAY: &str = "us-west-2";
+
+/// A drill in which every function is held to its role.
+pub fn begin(setup: &Setup) -> Drill {
+    crate::permissions::watch();
+    Drill::new(setup).expect("the world can be built")
+}
+
+/// Calls a function by itself, held to its role like those that a machine invokes.
+pub async fn call(drill: &Drill, function: &str, payload: Value) -> Result<Value, FailbackError> {
+    let before = drill.sandbox.calls_made();
+    let answer = failback::call(function, &drill.aws, payload).await;
+    crate::permissions::hold(function, &drill.sandbox.calls_after(before));
+    answer
+}
 
 /// Runs the whole machine with the input that was given.
 pub async fn rehearse(given: &Given) -> (Drill, Ended) {

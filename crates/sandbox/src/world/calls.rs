@@ -1,8 +1,11 @@
 //! Calls: how they are met by faults, carried out, answered and recorded.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Pace, World};
+use crate::asked::{Asked, asked};
 use crate::fault::Verb;
 use crate::wire::{AwsError, Request, Response, error_response, json};
 use crate::{data_api, dns, metrics, network, rds, secret, table, topic};
@@ -28,6 +31,9 @@ pub struct Call {
     pub resource: String,
     /// The code it was refused with; `LostReply` and `LostRequest` when the connection broke.
     pub error: Option<String>,
+    /// What it asks of IAM.
+    #[serde(skip)]
+    pub asked: Arc<[Asked]>,
 }
 
 /// What a call came to.
@@ -48,6 +54,8 @@ impl World {
         let service = service_name(&request.service);
         let verb = self.faults.meet(service, &operation, &request.region);
         let verb = verb.or_else(|| self.throttled_by_chance());
+        // Before the call: it may take away what it names.
+        let asked = asked(self, request).into();
         let (result, error) = self.carry_out(request, &operation, verb.as_ref());
         self.calls.push(Call {
             at_ms: self.now_ms,
@@ -57,6 +65,7 @@ impl World {
             resource: resource(request),
             operation,
             error,
+            asked,
         });
         match result {
             Some(Ok(mut response)) => {
@@ -192,7 +201,7 @@ pub(super) fn refusal(verb: Option<&Verb>, service: &str) -> Option<AwsError> {
     }
 }
 
-pub(super) fn service_name(signing_name: &str) -> &str {
+pub(crate) fn service_name(signing_name: &str) -> &str {
     if signing_name == "monitoring" { "cloudwatch" } else { signing_name }
 }
 

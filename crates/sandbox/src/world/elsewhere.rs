@@ -3,6 +3,7 @@
 
 use super::calls::{Call, is_mutating, refusal, resource, service_name};
 use super::{Outcome, World};
+use crate::asked::asked;
 use crate::fault::Verb;
 use crate::wire::{Request, Response, error_response};
 
@@ -68,6 +69,7 @@ impl World {
             resource: resource(request),
             operation,
             error,
+            asked: asked(self, request).into(),
         });
         match answer.filter(|_| !lost) {
             Some(mut answer) => {
