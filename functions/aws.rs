@@ -41,6 +41,9 @@ pub struct Stack {
     /// `FAILBACK_REQUEST`: the environment's request as JSON text, which an execution's input
     /// overrides field by field.
     pub environment_request: Option<String>,
+    /// `FAILBACK_DRY_RUN`: `true` or `false` in place of what the environment's request says. An
+    /// execution's input still overrides it.
+    pub dry_run: Option<String>,
     /// `FAILBACK_TABLE_ARN`: the DynamoDB table of locks, approvals and what runs must remember.
     pub table_arn: Option<String>,
     /// `FAILBACK_TOPIC_ARN`: the SNS topic that asks people.
@@ -53,6 +56,7 @@ impl Stack {
         let variable = |name| std::env::var(name).ok().filter(|text| !text.trim().is_empty());
         Self {
             environment_request: variable("FAILBACK_REQUEST"),
+            dry_run: variable("FAILBACK_DRY_RUN"),
             table_arn: variable("FAILBACK_TABLE_ARN"),
             topic_arn: variable("FAILBACK_TOPIC_ARN"),
         }

@@ -458,7 +458,8 @@ fn request_of_every_environment_is_readable_and_prod_only_plans() {
         let request = failback_plan::Request::parse(&request).expect("the request is accepted");
         assert_eq!(parameters["HomeRegion"], request.home.region, "{environment}");
         assert_eq!(parameters["AwayRegion"], request.away.region, "{environment}");
-        assert_eq!(request.dry_run, environment == "prod", "{environment}");
+        let dry_run = parameters["DryRun"].as_str().map_or(request.dry_run, |text| text == "true");
+        assert_eq!(dry_run, environment == "prod", "{environment}");
         for command in ["build", "deploy"] {
             let section = format!("[{environment}.{command}.parameters]");
             let (_, rest) = samconfig.split_once(&section).unwrap_or_else(|| panic!("{section}"));

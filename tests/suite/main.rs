@@ -6,6 +6,7 @@ mod bootstrap;
 mod calls;
 mod chaos;
 mod dependencies;
+mod deployment;
 mod docs;
 mod idempotence;
 mod lockstep;

@@ -371,6 +371,7 @@ pub(crate) fn stack(sandbox: &Sandbox, world: &WorldSpec, request: Option<&Reque
     let Some(region) = region.or_else(second) else { return Stack::default() };
     Stack {
         environment_request: None,
+        dry_run: None,
         table_arn: Some(sandbox.create_table(region, "failback")),
         topic_arn: Some(sandbox.create_topic(region, "failback")),
     }
