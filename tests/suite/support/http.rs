@@ -36,6 +36,8 @@ pub fn serve(answer: impl Fn(Request) -> Response + Send + Sync + 'static) -> So
 
 /// Answers the requests of one connection; `None` once it is closed.
 fn converse(stream: TcpStream, answer: &dyn Fn(Request) -> Response) -> Option<()> {
+    // An answer is written in two parts: the second must not wait until the first is acknowledged.
+    stream.set_nodelay(true).ok()?;
     let mut writer = stream.try_clone().ok()?;
     let mut reader = BufReader::new(stream);
     loop {
