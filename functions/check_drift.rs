@@ -9,7 +9,8 @@
 //!   `rds:DescribeDBClusterSnapshots`, `rds:DescribeDBSubnetGroups`,
 //!   `rds:DescribeDBClusterParameterGroups`, `rds:DescribeDBParameterGroups`,
 //!   `rds:DescribeDBClusterEndpoints`, `ec2:DescribeNetworkAcls`, `ec2:DescribeSecurityGroups`,
-//!   `route53:GetHostedZone`, `route53:ListResourceRecordSets`.
+//!   `route53:GetHostedZone`, `route53:ListResourceRecordSets`, `secretsmanager:DescribeSecret`,
+//!   `secretsmanager:GetSecretValue`.
 
 use failback_plan::{Answer, Basis, Memory};
 use serde::Deserialize;

@@ -1,6 +1,6 @@
 //! Points names at the endpoints of the rebuilt clusters.
 //!
-//! - **State:** `CutOverDns`, followed by `CheckDns`.
+//! - **State:** `CutOverDns`, followed by `CutOverSecret` and `CheckDns`.
 //! - **Requires:** each record is a CNAME with one value, which alone is changed.
 //! - **Ensures:** Route 53 has accepted one batch for each hosted zone, or the names had moved before.
 //! - **Idempotent because** a name with the right value is left out, and UPSERT repeats to the same.
@@ -11,11 +11,11 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_route53::types::{
-    Change, ChangeAction, ChangeBatch, ResourceRecord, ResourceRecordSet, RrType,
+    Change, ChangeAction, ChangeBatch, ResourceRecord, ResourceRecordSet,
 };
 use failback_plan::Answer;
 use failback_plan::steps::NotAsPlanned;
-use failback_plan::task::{DnsRecord, EndpointKind};
+use failback_plan::task::{ConsumerKind, DnsRecord, EndpointKind, Moved};
 use serde::{Deserialize, Serialize};
 
 use crate::aws::Aws;
@@ -53,44 +53,73 @@ pub struct ZoneChange {
     pub change_id: String,
 }
 
-/// A name that was pointed elsewhere.
-#[derive(Debug, Clone, Serialize)]
-pub struct Moved {
-    /// The name.
-    pub name: String,
-    /// Its value before.
-    pub from: Option<String>,
-    /// Its value now.
-    pub to: String,
-}
-
-/// Looks, decides, changes each zone at most once.
+/// Looks, decides, changes each zone at most once. A zone that cannot be changed keeps no other
+/// from being changed.
 pub async fn cut_over_dns(aws: &Aws, input: Input) -> Result<Output, FailbackError> {
     let Input { records } = input;
-    let mut batches: BTreeMap<String, Vec<Change>> = BTreeMap::new();
-    let mut moved = Vec::new();
+    let mut zones: BTreeMap<&str, Vec<&DnsRecord>> = BTreeMap::new();
     for record in &records {
-        let to = endpoint(aws, record).await?;
-        let existing =
-            dns::record(aws, &record.zone_id, &record.name, record.set_identifier.as_deref()).await?;
-        let Some(existing) = existing.filter(|r| *r.r#type() == RrType::Cname) else {
-            let text = format!("{} is no CNAME record any more", record.name);
-            return Err(NotAsPlanned(text).into());
-        };
-        let from = dns::single_value(&existing);
-        if from.as_deref() != Some(&to) || existing.ttl() != Some(record.ttl_s) {
-            let change = upsert(record, existing, &to)?;
-            batches.entry(record.zone_id.clone()).or_default().push(change);
-        }
-        moved.push(Moved { name: record.name.clone(), from, to });
+        zones.entry(&record.zone_id).or_default().push(record);
     }
-    let mut changes = Vec::new();
-    for (zone_id, batch) in batches {
-        let change_id = change(aws, &zone_id, batch).await?;
-        changes.push(ZoneChange { zone_id, change_id });
+    let (mut changes, mut moved, mut failures) = (Vec::new(), Vec::new(), Vec::new());
+    for (zone_id, records) in zones {
+        match change_zone(aws, zone_id, &records).await {
+            Ok((change_id, names)) => {
+                moved.extend(names);
+                changes.extend(change_id.map(|change_id| {
+                    let zone_id = zone_id.to_owned();
+                    ZoneChange { zone_id, change_id }
+                }));
+            }
+            Err(failure) => failures.push(failure),
+        }
+    }
+    if let Some(failure) = FailbackError::worst(failures) {
+        return Err(failure);
     }
     let detail = format!("{} names point at their endpoints", moved.len());
     Ok(Output { answer: Answer::done(detail), changes, moved })
+}
+
+/// All names of a zone in one batch, which Route 53 carries out as a whole or not at all.
+async fn change_zone(
+    aws: &Aws,
+    zone_id: &str,
+    records: &[&DnsRecord],
+) -> Result<(Option<String>, Vec<Moved>), FailbackError> {
+    let (mut batch, mut moved) = (Vec::new(), Vec::new());
+    for record in records {
+        let to = endpoint(aws, record).await?;
+        let set_identifier = record.set_identifier.as_deref();
+        let existing = dns::cname(aws, zone_id, &record.name, set_identifier).await?;
+        let existing = existing.filter(|existing| existing.alias_target().is_none());
+        let Some(existing) = existing else {
+            let text = format!("{} is no CNAME record any more", record.name);
+            return Err(NotAsPlanned(text).into());
+        };
+        let is_right = dns::single_value(&existing).as_deref() == Some(&to);
+        if !is_right || existing.ttl() != Some(record.ttl_s) {
+            batch.push(upsert(record, existing, &to)?);
+        }
+        moved.push(name_moved(record, to));
+    }
+    if batch.is_empty() {
+        return Ok((None, moved));
+    }
+    Ok((Some(change(aws, zone_id, batch).await?), moved))
+}
+
+/// What is reported of a name.
+pub(crate) fn name_moved(record: &DnsRecord, to: String) -> Moved {
+    let which = record.set_identifier.as_ref().map(|id| format!(" ({id})"));
+    Moved {
+        consumer: ConsumerKind::Dns,
+        name: format!("{}{}", record.name, which.unwrap_or_default()),
+        place: record.zone_id.clone(),
+        from: record.was.clone(),
+        to,
+        proof: None,
+    }
 }
 
 /// Read anew: a rebuilt cluster's endpoint is known only once it exists.

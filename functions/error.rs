@@ -141,6 +141,15 @@ impl ErrorName {
 }
 
 impl FailbackError {
+    /// The error to report of several: one that may pass, so that all is tried once more, before one
+    /// that will not; none of none.
+    pub fn worst(mut errors: Vec<Self>) -> Option<Self> {
+        let transient =
+            errors.iter().position(|error| ErrorName::from(error).class() == ErrorClass::Transient);
+        let first = transient.or((!errors.is_empty()).then_some(0))?;
+        Some(errors.swap_remove(first))
+    }
+
     /// The name the state machine sees.
     pub fn name(&self) -> &'static str {
         ErrorName::from(self).into()

@@ -14,6 +14,7 @@ pub mod observe;
 mod position;
 mod reply;
 mod request;
+mod secret;
 mod settings;
 mod table;
 
@@ -70,6 +71,7 @@ functions! {
     create_global_cluster,
     create_instances,
     cut_over_dns,
+    cut_over_secret,
     delete_cluster,
     delete_global_cluster,
     delete_instances,

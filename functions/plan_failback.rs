@@ -9,7 +9,8 @@
 //!   `rds:DescribeDBClusterSnapshots`, `rds:DescribeDBSubnetGroups`,
 //!   `rds:DescribeDBClusterParameterGroups`, `rds:DescribeDBParameterGroups`,
 //!   `rds:DescribeDBClusterEndpoints`, `ec2:DescribeNetworkAcls`, `ec2:DescribeSecurityGroups`,
-//!   `route53:GetHostedZone`, `route53:ListResourceRecordSets`, `dynamodb:GetItem`.
+//!   `route53:GetHostedZone`, `route53:ListResourceRecordSets`, `secretsmanager:DescribeSecret`,
+//!   `secretsmanager:GetSecretValue`, `dynamodb:GetItem`.
 
 use failback_plan::request::Side;
 use failback_plan::seen::{RegionSeen, Seen};
@@ -19,7 +20,7 @@ use serde_json::Value;
 
 use crate::aws::Aws;
 use crate::error::FailbackError;
-use crate::{dns, network, observe, request, table};
+use crate::{dns, network, observe, request, secret, table};
 
 /// What the state passes in.
 #[derive(Debug, Clone, Deserialize)]
@@ -55,7 +56,11 @@ pub(crate) async fn look(
         let found = dns::seen(aws, &record.zone_id, name, record.set_identifier.as_deref()).await?;
         records.extend(found);
     }
-    Ok(Seen { home, away, global_clusters, dns: records, remembered })
+    let mut secrets = Vec::new();
+    for wanted in &request.endpoints.secrets {
+        secrets.push(secret::seen(aws, wanted.region(), wanted.id()).await?);
+    }
+    Ok(Seen { home, away, global_clusters, dns: records, secrets, remembered })
 }
 
 async fn side(aws: &Aws, side: &Side) -> Result<RegionSeen, FailbackError> {

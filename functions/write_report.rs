@@ -11,7 +11,7 @@
 use failback_plan::Plan;
 use failback_plan::plan::Decision;
 use failback_plan::seen::{RegionSeen, Seen};
-use failback_plan::task::{ClusterRef, Retire};
+use failback_plan::task::{ClusterRef, Moved, Retire};
 use failback_plan::verify::{Row, row};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -26,8 +26,8 @@ use crate::observe;
 pub struct Input {
     /// The plan that was carried out.
     pub plan: Plan,
-    /// Names that were moved, as `cut_over_dns` answered.
-    pub cut_over: Vec<Value>,
+    /// What clients use, as it was proven to point to its new endpoint, group by group.
+    pub cut_over: Vec<Group>,
     /// When away's writes were refused, by the fence or by the switchover, in epoch milliseconds;
     /// `null` if an earlier execution did it.
     pub fenced_at_ms: Option<i64>,
@@ -37,6 +37,29 @@ pub struct Input {
     pub proof: Option<Value>,
     /// Who approved what, and why.
     pub approvals: Vec<Value>,
+}
+
+/// Consumers that were proven at the same time.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Group {
+    /// The consumers.
+    pub moved: Vec<Moved>,
+    /// When that was seen, in epoch milliseconds.
+    pub proven_at_ms: i64,
+}
+
+/// A consumer of an endpoint, from where to where it was pointed, and since when that is known.
+#[derive(Debug, Clone, Serialize)]
+pub struct Consumer {
+    /// What it is, old and new.
+    #[serde(flatten)]
+    pub moved: Moved,
+    /// Whether this run moved it: it may have pointed there before.
+    pub was_moved: bool,
+    /// Seconds from the promotion, seen to be one, to the proof; `null` if an earlier execution
+    /// promoted home.
+    pub seconds_after_promotion: Option<f64>,
 }
 
 /// The output of the execution.
@@ -54,8 +77,8 @@ pub struct Report {
     pub endpoints: Vec<Endpoint>,
     /// Final snapshots of the clusters that were deleted.
     pub final_snapshots: Vec<FinalSnapshot>,
-    /// Names that were moved.
-    pub names: Vec<Value>,
+    /// Names, secrets and whatever else leads clients to the endpoints, old and new.
+    pub consumers: Vec<Consumer>,
     /// When away's writes were refused.
     pub fenced_at_ms: Option<i64>,
     /// When home was seen to be the writer.
@@ -121,12 +144,25 @@ pub async fn write_report(aws: &Aws, input: Input) -> Result<Report, FailbackErr
         table: [home, away].map(|c| row(&seen, &c.region, &c.cluster_id)).into(),
         endpoints: endpoints(&plan, &seen),
         final_snapshots,
-        names: cut_over,
+        consumers: consumers(cut_over, promoted_at_ms),
         fenced_at_ms,
         promoted_at_ms,
         proof,
         approvals,
     })
+}
+
+fn consumers(groups: Vec<Group>, promoted_at_ms: Option<i64>) -> Vec<Consumer> {
+    let consumer = |moved: Moved, proven_at_ms: i64| Consumer {
+        was_moved: moved.from.as_ref() != Some(&moved.to),
+        #[expect(clippy::cast_precision_loss, reason = "milliseconds of one run")]
+        seconds_after_promotion: promoted_at_ms.map(|at| (proven_at_ms - at) as f64 / 1_000.0),
+        moved,
+    };
+    let all = groups.into_iter().flat_map(|Group { moved, proven_at_ms }| {
+        moved.into_iter().map(move |moved| (moved, proven_at_ms))
+    });
+    all.map(|(moved, at_ms)| consumer(moved, at_ms)).collect()
 }
 
 async fn side(aws: &Aws, cluster: &ClusterRef) -> Result<RegionSeen, FailbackError> {

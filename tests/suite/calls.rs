@@ -44,6 +44,11 @@ pub async fn made() -> Calls {
 
     note_people(&mut made).await;
     note_left_fence(&mut made).await;
+    // Name servers of a public zone are asked.
+    let mut given = Given::workshop();
+    given.world.hosted_zones[0].private_to.clear();
+    let (drill, _) = rehearse_well(&given).await;
+    note(&mut made, &drill);
     // A position is read where the request says how.
     let drill = with_data_api().drill();
     drill.run("test", with_data_api().input).await.expect("it starts");

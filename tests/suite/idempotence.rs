@@ -99,6 +99,12 @@ fn resources(sandbox: &Sandbox) -> BTreeSet<String> {
             let lasting = ids.chain(endpoints).filter(|id| !id.starts_with("rds:"));
             out.extend(lasting.map(|id| format!("{name}/{id}")));
         }
+        for (region, name) in world.secrets.names() {
+            out.insert(format!(
+                "{region}/{name}: {} versions",
+                world.secrets.versions(region, name)
+            ));
+        }
         out
     })
 }
@@ -147,7 +153,7 @@ fn acting_functions() -> BTreeSet<String> {
 
 /// Operations of a function that change something, without their service.
 fn mutating_calls(function: &str) -> Vec<String> {
-    let reads = ["Describe", "List", "Get", "Execute"];
+    let reads = ["Describe", "List", "Get", "Execute", "TestDNS"];
     let calls = source::calls(function);
     let operations = calls.iter().filter_map(|call| call.split_once(':'));
     operations
@@ -251,7 +257,8 @@ async fn call_throttled(bench: Bench, function: String, payload: Value) {
 #[tokio::test(start_paused = true)]
 async fn throttled_call_is_reported_as_unavailable_and_changes_nothing() {
     let mut covered = Covered::default();
-    for given in [Given::workshop(), Given::managed()] {
+    for mut given in [Given::workshop(), Given::managed()] {
+        given.add_secrets();
         let (notes, _) = run(&given, call_throttled).await;
         covered.add(notes);
     }

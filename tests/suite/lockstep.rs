@@ -27,15 +27,18 @@ const PLATFORM: [&str; 8] = [
 ];
 
 /// Permissions that AWS asks for along with a function's calls: to pass roles and keys on, to tag,
-/// to take the final snapshot, to read the secret that the Data API logs in with. Source: Service
-/// Authorization Reference, "Actions, resources, and condition keys for Amazon RDS" and "… for
-/// Amazon RDS Data API", dependent actions.
-const ALONG_WITH_CALLS: [(&str, &[&str]); 5] = [
+/// to take the final snapshot, to read the secret that the Data API logs in with, to use the key of a
+/// secret. Source: Service Authorization Reference, "Actions, resources, and condition keys for Amazon
+/// RDS", "… for Amazon RDS Data API" and "… for AWS Secrets Manager", dependent actions.
+const ALONG_WITH_CALLS: [(&str, &[&str]); 8] = [
     ("create_cluster", &["rds:AddTagsToResource", PASS_ROLE, KMS[0], KMS[1], KMS[2], KMS[3]]),
     ("create_instances", &["rds:AddTagsToResource", PASS_ROLE, KMS[0], KMS[1], KMS[2], KMS[3]]),
     ("configure_cluster", &["rds:ModifyDBInstance", PASS_ROLE, KMS[0], KMS[1], KMS[2], KMS[3]]),
     ("delete_cluster", &["rds:CreateDBClusterSnapshot", "rds:AddTagsToResource"]),
     ("check_replication", &["secretsmanager:GetSecretValue"]),
+    ("plan_failback", &[KMS[1]]),
+    ("check_drift", &[KMS[1]]),
+    ("cut_over_secret", &[KMS[1], KMS[3]]),
 ];
 const PASS_ROLE: &str = "iam:PassRole";
 const KMS: [&str; 4] = ["kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"];

@@ -5,6 +5,7 @@ mod behaviours;
 mod bootstrap;
 mod calls;
 mod chaos;
+mod consumers;
 mod dependencies;
 mod deployment;
 mod docs;

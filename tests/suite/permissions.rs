@@ -17,6 +17,11 @@ use crate::support::given::Given;
 use policy::{Statement, allows};
 use roles::{Rendered, Roles, STACK};
 
+/// The names of the secrets that the applications of the tests read.
+const SECRETS: &str = "orders/*";
+/// Which secret a key is used for.
+const SECRET_CONTEXT: &str = "kms:EncryptionContext:SecretARN";
+
 /// Has every invocation of this process held to its function's role, as the template renders it.
 pub fn watch() {
     lambda::let_witness(|invocation: &Invocation| hold(&invocation.function, &invocation.calls));
@@ -28,7 +33,12 @@ pub fn hold(function: &str, calls: &[Call]) {
     // below are held to the narrow names.
     static ROLES: OnceLock<Roles> = OnceLock::new();
     static SEEN: Mutex<BTreeSet<(String, Asked)>> = Mutex::new(BTreeSet::new());
-    let wide = || Rendered::of("dev").with("NamePattern", "*").with("HostedZoneId", "*");
+    let wide = || {
+        Rendered::of("dev")
+            .with("NamePattern", "*")
+            .with("HostedZoneId", "*")
+            .with("EndpointSecretName", SECRETS)
+    };
     let roles = ROLES.get_or_init(|| wide().functions());
     let role = &roles[function];
     for asked in calls.iter().flat_map(|call| call.asked.iter()) {
@@ -56,7 +66,10 @@ fn deployed(asked: &Asked) -> Asked {
 /// The roles of the stack that the curated runs happen in.
 fn roles() -> Roles {
     let zone = &Given::workshop().input["endpoints"]["dns"][0]["zone_id"];
-    Rendered::of("dev").with("HostedZoneId", zone.as_str().expect("a zone")).functions()
+    Rendered::of("dev")
+        .with("HostedZoneId", zone.as_str().expect("a zone"))
+        .with("EndpointSecretName", SECRETS)
+        .functions()
 }
 
 /// What each function asks in the runs that make each of its calls.
@@ -206,8 +219,12 @@ fn roles_are_passed_and_keys_are_used_only_through_the_services_that_need_them()
     for (function, role) in Rendered::of("dev").functions() {
         for statement in role {
             for action in &statement.actions {
+                let of_secrets = statement.conditions.iter().any(|c| c.key == SECRET_CONTEXT);
                 let (service, key) = match action.as_str() {
                     "iam:PassRole" => ("rds.amazonaws.com", "iam:PassedToService"),
+                    action if action.starts_with("kms:") && of_secrets => {
+                        ("secretsmanager.", "kms:ViaService")
+                    }
                     action if action.starts_with("kms:") => ("rds.", "kms:ViaService"),
                     _ => continue,
                 };

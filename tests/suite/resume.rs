@@ -62,6 +62,11 @@ fn with(field: &str, value: Value) -> Given {
     given
 }
 
+fn with_secrets(mut given: Given) -> Given {
+    given.add_secrets();
+    given
+}
+
 fn nothing(_: &Drill) {}
 
 fn change(drill: &Drill, change: impl FnOnce(&mut World)) {
@@ -105,7 +110,7 @@ fn the_first_time(drill: &Drill, functions: &[&'static str], instead: Instead, a
 }
 
 /// Functions that may answer PENDING.
-const HESITANT: [&str; 18] = [
+const HESITANT: [&str; 19] = [
     "acquire_lock",
     "check_deletion",
     "check_detachment",
@@ -118,6 +123,7 @@ const HESITANT: [&str; 18] = [
     "create_cluster",
     "create_global_cluster",
     "create_instances",
+    "cut_over_secret",
     "delete_cluster",
     "delete_global_cluster",
     "detach_member",
@@ -158,8 +164,8 @@ fn ways() -> Vec<Way> {
     let mut silent = Way::new("unanswered", asking(Given::workshop()), nothing);
     silent.approver = Approver::Nobody;
     vec![
-        Way::new("detach", asking(Given::workshop()), nothing),
-        Way::new("managed", asking(Given::managed()), nothing),
+        Way::new("detach", with_secrets(asking(Given::workshop())), nothing),
+        Way::new("managed", with_secrets(asking(Given::managed())), nothing),
         Way::new("switchover", with("strategy", json!("switchover")), nothing),
         Way::new("hesitant", asking(Given::workshop()), hesitate),
         Way::new("hesitant switchover", Given::managed(), hesitate),

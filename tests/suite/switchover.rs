@@ -101,7 +101,7 @@ async fn rejoined_home_is_switched_over_and_no_cluster_is_replaced() {
         assert!(plan.reasons[0].contains("managed"), "{:?}", plan.reasons);
         let output = ended.outcome.output.expect("a report");
         assert_eq!(output["final_snapshots"], json!([]));
-        assert_eq!(output["names"].as_array().map(Vec::len), Some(2), "{output:#}");
+        assert_eq!(output["consumers"].as_array().map(Vec::len), Some(2), "{output:#}");
         let writer = drill.sandbox.measured().writer.expect("a writer");
         assert_eq!((writer.region.as_str(), writer.cluster_id.as_str()), (HOME, "gdb1-cluster"));
     }

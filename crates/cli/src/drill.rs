@@ -22,6 +22,7 @@ use serde_json::Value;
 
 use crate::approver::{Approver, Question, Questions};
 use crate::definitions::{self, machine_arn};
+use crate::floor::Moments;
 use crate::lambda::{Invocation, Lambda};
 use crate::phases::{self, PHASES, SWITCHED, TABLES, Table};
 use crate::states::{Door, StepFunctions};
@@ -120,6 +121,7 @@ pub type Observer = Box<dyn Fn(&News<'_>)>;
 #[derive(Default)]
 struct Watch {
     phase_began_ms: BTreeMap<usize, i64>,
+    moments: Moments,
     tables: Vec<TableShown>,
     observer: Option<Observer>,
     approver: Approver,
@@ -134,6 +136,8 @@ pub struct Ended {
     pub arn: String,
     /// When each phase began, by its index in [`PHASES`].
     pub phase_began_ms: BTreeMap<usize, i64>,
+    /// What the parts of its floor are told from.
+    pub moments: Moments,
     /// The tables that were reached.
     pub tables: Vec<TableShown>,
 }
@@ -232,8 +236,14 @@ impl Drill {
             outcome,
             arn,
             phase_began_ms: watch.phase_began_ms.clone(),
+            moments: watch.moments.clone(),
             tables: watch.tables.clone(),
         })
+    }
+
+    /// The Region that the request fails back to.
+    pub fn home_region(&self) -> Option<&str> {
+        self.request.as_ref().map(|request| request.home.region.as_str())
     }
 
     /// State transitions of all executions, as AWS bills them.
@@ -259,11 +269,13 @@ impl Drill {
             if !event.event_type.enters_a_state() {
                 return;
             }
-            let is_parent = arn.contains(&format!(":execution:{}:", phases::MACHINE));
+            let machine = arn.split(':').nth(6).unwrap_or_default();
+            let is_parent = machine == phases::MACHINE;
             let began = phases::begun_by(state)
                 .filter(|_| is_parent && event.event_type != EventType::ChoiceStateEntered);
             let at_ms = event.timestamp_ms;
             let mut watch = watch.borrow_mut();
+            watch.moments.enter(machine, state, at_ms);
             let fresh = began.filter(|i| !watch.phase_began_ms.contains_key(i));
             if let Some(index) = fresh {
                 watch.phase_began_ms.insert(index, at_ms);

@@ -6,6 +6,7 @@ pub mod bench;
 pub mod chaos;
 pub mod definitions;
 pub mod drill;
+pub mod floor;
 pub mod lambda;
 pub mod phases;
 pub mod progress;

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::drill::{Drill, Ended, TableShown};
+use crate::floor::Floor;
 
 /// Dollars for one state transition of a Standard workflow.
 /// Source: AWS Step Functions pricing, US East: $0.025 for 1,000.
@@ -28,12 +29,15 @@ pub struct Report {
     pub tables: Vec<TableShown>,
     /// Endpoints, old and new.
     pub endpoints: Value,
-    /// Names that were pointed elsewhere.
-    pub names: Value,
+    /// Names, secrets and whatever else leads clients to the endpoints: old and new, the proof that was
+    /// had, and the seconds after the promotion.
+    pub consumers: Value,
     /// Final snapshots of the deleted clusters.
     pub final_snapshots: Value,
     /// What the clients saw.
     pub clients: Clients,
+    /// From the fence to the first row written at home; `null` if the run did not come that far.
+    pub floor: Option<Floor>,
     /// State transitions of all executions.
     pub transitions: u64,
     /// What AWS asks for them, in dollars.
@@ -124,7 +128,7 @@ impl Report {
                 .collect(),
             tables: ended.tables.clone(),
             endpoints: output["endpoints"].clone(),
-            names: output["names"].clone(),
+            consumers: output["consumers"].clone(),
             final_snapshots: output["final_snapshots"].clone(),
             clients: Clients {
                 rows_written: measured.rows_written,
@@ -133,6 +137,7 @@ impl Report {
                 longest_interruption_s: gap_s,
                 moments_with_two_writable_clusters: measured.moments_with_two_writable_clusters,
             },
+            floor: drill.home_region().and_then(|home| ended.moments.floor(&drill.sandbox, home)),
             transitions,
             transitions_dollars: transitions as f64 * DOLLARS_A_TRANSITION,
             api_calls: api_calls(drill),

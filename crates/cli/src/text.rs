@@ -85,12 +85,19 @@ fn endpoints(out: &mut String, report: &Report) -> std::fmt::Result {
         writeln!(out, "    old  {}", text(&e["old"]))?;
         writeln!(out, "    new  {}", text(&e["new"]))?;
     }
-    let names = list(&report.names);
-    if !names.is_empty() {
-        writeln!(out, "\nNames")?;
+    let consumers = list(&report.consumers);
+    if !consumers.is_empty() {
+        writeln!(out, "\nClients' names and secrets")?;
     }
-    for n in names {
-        writeln!(out, "  {} -> {}", text(&n["name"]), text(&n["to"]))?;
+    for c in consumers {
+        writeln!(out, "  {} {} in {}", text(&c["consumer"]), text(&c["name"]), text(&c["place"]))?;
+        writeln!(out, "    old  {}", text(&c["from"]))?;
+        writeln!(out, "    new  {}", text(&c["to"]))?;
+        let since = match c["seconds_after_promotion"].as_f64() {
+            Some(seconds) => format!("{seconds:.1} s after the promotion"),
+            None => "home was promoted by an earlier run".to_owned(),
+        };
+        writeln!(out, "    {}, {since}", proof(&text(&c["proof"])))?;
     }
     let snapshots = list(&report.final_snapshots);
     if !snapshots.is_empty() {
@@ -103,6 +110,16 @@ fn endpoints(out: &mut String, report: &Report) -> std::fmt::Result {
     Ok(())
 }
 
+/// By what it is known that a consumer points there.
+fn proof(name: &str) -> &str {
+    match name {
+        "answered" => "its name servers answer so",
+        "in_sync" => "its name servers are in sync",
+        "read_back" => "read back",
+        _ => "no proof",
+    }
+}
+
 fn figures(out: &mut String, report: &Report) -> std::fmt::Result {
     let clients = &report.clients;
     writeln!(out, "\nMeasured")?;
@@ -113,6 +130,12 @@ fn figures(out: &mut String, report: &Report) -> std::fmt::Result {
         "  seconds without writes  {:.1} (longest interruption {:.1})",
         clients.seconds_without_writes, clients.longest_interruption_s
     )?;
+    if let Some(floor) = &report.floor {
+        writeln!(out, "  fence to first write    {:.1}, of which", floor.seconds)?;
+        for part in &floor.parts {
+            writeln!(out, "    {:<26}{:>7.1}", part.part, part.seconds)?;
+        }
+    }
     let split = clients.moments_with_two_writable_clusters.len();
     writeln!(out, "  two writable clusters   {split} moments")?;
     writeln!(

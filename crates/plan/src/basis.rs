@@ -45,7 +45,18 @@ impl Basis {
                 .record(&wanted.zone_id, &wanted.name, wanted.set_identifier.as_deref())
                 .and_then(|d| d.value.clone());
             let fact = value.map_or_else(absent, |value| format!("points to {value}"));
-            facts.insert(format!("the name {}", wanted.name.trim_end_matches('.')), fact);
+            let which = wanted.set_identifier.as_ref().map(|id| format!(" ({id})"));
+            let name = wanted.name.trim_end_matches('.');
+            facts.insert(format!("the name {name}{}", which.unwrap_or_default()), fact);
+        }
+        for wanted in &request.endpoints.secrets {
+            let found = seen.secret(wanted.region(), wanted.id());
+            let fact = found.map_or_else(absent, |secret| match &secret.found {
+                Ok(fields) => format!("points to {}", fields.host),
+                Err(problem) => problem.to_string(),
+            });
+            let secret = format!("the secret {} in {}", wanted.short_name(), wanted.region());
+            facts.insert(secret, fact);
         }
         let mut digest = Sha256::new();
         for (thing, fact) in &facts {

@@ -2,6 +2,7 @@
 
 mod capture;
 mod checks;
+mod endpoints;
 mod stage;
 mod strategy;
 #[cfg(test)]
@@ -12,16 +13,19 @@ use std::collections::BTreeMap;
 use crate::basis::Basis;
 use crate::plan::{Decision, EndpointBefore, Expectations, Phase, PhasePlan, Phases, Plan};
 use crate::refusal::Refusal;
-use crate::request::{PointsTo, Request, Side, Strategy};
+use crate::request::{Request, Side, Strategy};
 use crate::seen::Seen;
 use crate::settings::{Captured, ClusterSettings};
 use crate::task::{
-    ClusterRef, DnsRecord, EndpointKind, Fence, Finish, Guard, InstancePlan, NetworkTargets,
-    Promote, Protection, Rebuild, Retire,
+    ClusterRef, Fence, Finish, Guard, InstancePlan, NetworkTargets, Promote, Protection, Rebuild,
+    Retire,
 };
 use crate::verify::{ClusterExpectation, Expectation, MustBe};
 
+pub use endpoints::destination;
+
 use capture::{capture, final_snapshot_id, instances, subnets};
+use endpoints::all_right;
 use stage::Stage;
 
 /// Decides what a run does with this topology.
@@ -92,9 +96,11 @@ impl<'a> Draft<'a> {
         let fence_away = self.fence(&request.away, &self.away_subnets);
         let fence_home = self.fence(&request.home, &self.home_subnets);
         let (writer_names, reader_names) = self.dns();
+        let (writer_secrets, reader_secrets) = self.secrets();
         let expect = self.expectations(&fence_away);
-        let complete = found.stage == Stage::Finish
-            && self.is_complete(&expect, &[&writer_names, &reader_names]);
+        let moved = all_right(self.seen, [&writer_names, &reader_names])
+            && all_right(self.seen, [&writer_secrets, &reader_secrets]);
+        let complete = found.stage == Stage::Finish && moved && self.is_complete(&expect);
         let mut reasons = found.reasons;
         reasons.extend(self.remarks(rebuilds));
         let decision = if complete {
@@ -130,6 +136,7 @@ impl<'a> Draft<'a> {
             promote: self.promote(&fence_away),
             switch_over: None,
             cut_over_writer: writer_names,
+            secrets_of_writer: writer_secrets,
             retire_away: self.retire(
                 &request.away,
                 &self.away,
@@ -144,6 +151,7 @@ impl<'a> Draft<'a> {
             ),
             close_home: fence_home,
             cut_over_readers: reader_names,
+            secrets_of_readers: reader_secrets,
             finish: Finish { fence: fence_away.clone(), protection: self.protection() },
             expect,
             limits: request.limits.clone(),
@@ -226,27 +234,6 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// The names that move with the writer, and those that wait for away.
-    fn dns(&self) -> (Vec<DnsRecord>, Vec<DnsRecord>) {
-        let records = self.request.endpoints.dns.iter().map(|record| {
-            let (cluster, endpoint) = match record.points_to {
-                PointsTo::HomeWriter => (&self.home_restored, EndpointKind::Writer),
-                PointsTo::HomeReader => (&self.home_restored, EndpointKind::Reader),
-                PointsTo::AwayReader => (&self.away_restored, EndpointKind::Reader),
-            };
-            DnsRecord {
-                zone_id: record.zone_id.clone(),
-                name: record.name.trim_end_matches('.').to_owned(),
-                set_identifier: record.set_identifier.clone(),
-                ttl_s: record.ttl_s,
-                region: cluster.region.clone(),
-                cluster_id: cluster.cluster_id.clone(),
-                endpoint,
-            }
-        });
-        records.partition(|r| r.cluster_id == self.home_restored.cluster_id)
-    }
-
     fn protection(&self) -> Vec<Protection> {
         [(&self.home_restored, &self.captured_home), (&self.away_restored, &self.captured_away)]
             .into_iter()
@@ -323,13 +310,11 @@ impl<'a> Draft<'a> {
             .collect()
     }
 
-    /// Nothing is left: the final table holds, the names point where they shall, and the global
-    /// cluster in which home caught up is gone.
-    fn is_complete(&self, expect: &Expectations, names: &[&[DnsRecord]]) -> bool {
-        let names_moved = names.iter().copied().flatten().all(|name| points_right(name, self.seen));
+    /// Nothing is left of the clusters: the final table holds, and the global cluster in which home
+    /// caught up is gone.
+    fn is_complete(&self, expect: &Expectations) -> bool {
         let caught_up_in = &self.request.global_clusters.restoring;
-        names_moved
-            && self.seen.global_cluster(caught_up_in).is_none()
+        self.seen.global_cluster(caught_up_in).is_none()
             && crate::verify::differences(self.seen, &expect.finished).is_empty()
     }
 
@@ -373,17 +358,6 @@ impl<'a> Draft<'a> {
         }
         out
     }
-}
-
-/// Whether a name has the value that it shall have.
-fn points_right(record: &DnsRecord, seen: &Seen) -> bool {
-    let side = if record.region == seen.home.region { &seen.home } else { &seen.away };
-    let endpoint = side.cluster(&record.cluster_id).and_then(|c| match record.endpoint {
-        EndpointKind::Writer => c.endpoint.as_ref(),
-        EndpointKind::Reader => c.reader_endpoint.as_ref(),
-    });
-    let found = seen.record(&record.zone_id, &record.name, record.set_identifier.as_deref());
-    endpoint.is_some() && found.is_some_and(|d| d.value.as_ref() == endpoint)
 }
 
 fn table<const C: usize, const N: usize>(

@@ -16,6 +16,7 @@ pub mod plan;
 pub mod refusal;
 pub mod replication;
 pub mod request;
+pub mod secret;
 pub mod seen;
 pub mod settings;
 pub mod steps;

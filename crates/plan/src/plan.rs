@@ -6,8 +6,8 @@ use crate::basis::Basis;
 use crate::request::{Approvals, Strategy};
 use crate::settings::Captured;
 use crate::task::{
-    ClusterRef, DnsRecord, Fence, Finish, Limits, NetworkTargets, Promote, Rebuild, Retire,
-    SwitchOver,
+    ClusterRef, DnsRecord, Fence, Finish, HostSecret, Limits, NetworkTargets, Promote, Rebuild,
+    Retire, SwitchOver,
 };
 use crate::verify::Expectation;
 
@@ -133,12 +133,16 @@ pub struct Plan {
     pub switch_over: Option<SwitchOver>,
     /// Phase `cut_over_writer`.
     pub cut_over_writer: Vec<DnsRecord>,
+    /// Secrets that move with the names of the writer.
+    pub secrets_of_writer: Vec<HostSecret>,
     /// Phase `retire_away`.
     pub retire_away: Retire,
     /// Phase `rebuild_away`.
     pub rebuild_away: Rebuild,
     /// Names that move when away is rebuilt.
     pub cut_over_readers: Vec<DnsRecord>,
+    /// Secrets that move with them.
+    pub secrets_of_readers: Vec<HostSecret>,
     /// Phase `finish`.
     pub finish: Finish,
     /// What must hold in between.

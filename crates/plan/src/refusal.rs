@@ -112,6 +112,8 @@ pub enum Refusal {
     NoInstanceLike { field: String, like: String, cluster: String },
     #[error("DNS record {name}: {problem}. Correct `{field}`")]
     DnsUnusable { field: String, name: String, problem: String },
+    #[error("secret {secret} in {region}: {problem}. Correct `{field}`")]
+    SecretUnusable { field: String, secret: String, region: String, problem: String },
     #[error(
         "the topology fits no step of the failback: {what}. Put it in order by hand, then start again"
     )]

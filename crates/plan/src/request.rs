@@ -156,6 +156,8 @@ pub struct GlobalClusters {
 pub struct Endpoints {
     /// Route 53 CNAME records.
     pub dns: Vec<DnsRequest>,
+    /// Secrets of Secrets Manager that say where the database is.
+    pub secrets: Vec<SecretRequest>,
 }
 
 /// A Route 53 CNAME record.
@@ -168,12 +170,49 @@ pub struct DnsRequest {
     pub name: String,
     /// What it shall point at.
     pub points_to: PointsTo,
-    /// Time to live, in seconds.
-    #[serde(default = "default_ttl_s")]
-    pub ttl_s: i64,
+    /// Time to live, in seconds; when absent 5, that of Aurora's own names. A record with a set
+    /// identifier keeps the one that it has.
+    #[serde(default)]
+    pub ttl_s: Option<i64>,
     /// `SetIdentifier` of a record with a routing policy.
     #[serde(default)]
     pub set_identifier: Option<String>,
+}
+
+/// A secret of Secrets Manager whose JSON says where the database is: `host`, and where they are
+/// there `dbClusterIdentifier` and `port`. Nothing else of it is changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SecretRequest {
+    /// Its ARN, or else its name and its Region.
+    #[serde(default)]
+    pub secret_arn: Option<String>,
+    /// Its name, where no ARN is given.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Its Region, where no ARN is given: the one it is written in, not one of a replica.
+    #[serde(default)]
+    pub region: Option<String>,
+    /// What it shall point at.
+    pub points_to: PointsTo,
+}
+
+impl SecretRequest {
+    /// What Secrets Manager knows it by.
+    pub fn id(&self) -> &str {
+        self.secret_arn.as_deref().or(self.name.as_deref()).unwrap_or_default()
+    }
+
+    /// The Region that it is asked for in.
+    pub fn region(&self) -> &str {
+        let of_arn = self.secret_arn.as_deref().and_then(|arn| arn.split(':').nth(3));
+        of_arn.or(self.region.as_deref()).unwrap_or_default()
+    }
+
+    /// The name without what only an ARN has.
+    pub fn short_name(&self) -> &str {
+        self.id().split(":secret:").last().unwrap_or_default()
+    }
 }
 
 /// The endpoint a name shall have once the failback is done.
@@ -186,11 +225,6 @@ pub enum PointsTo {
     HomeReader,
     /// Away's reader endpoint; moves when away is rebuilt.
     AwayReader,
-}
-
-/// Five seconds, the time to live of Aurora's own names.
-fn default_ttl_s() -> i64 {
-    5
 }
 
 /// Input that cannot be acted on.
@@ -262,9 +296,7 @@ impl Request {
             ("away.cluster_id", &self.away.cluster_id),
             ("away.restored_cluster_id", &self.away.restored_cluster_id),
         ])?;
-        for (i, record) in self.endpoints.dns.iter().enumerate() {
-            record.check(&format!("endpoints.dns[{i}]"))?;
-        }
+        self.endpoints.check()?;
         self.check_limits()
     }
 
@@ -356,7 +388,66 @@ impl Side {
     }
 }
 
+impl Endpoints {
+    fn check(&self) -> Result<(), InvalidRequest> {
+        for (i, record) in self.dns.iter().enumerate() {
+            let field = format!("endpoints.dns[{i}]");
+            record.check(&field)?;
+            let is_it = |other: &DnsRequest| other.key() == record.key();
+            if self.dns[..i].iter().any(is_it) {
+                return Err(InvalidRequest::new(format!("{field}.name"), "stands there twice"));
+            }
+        }
+        for (i, secret) in self.secrets.iter().enumerate() {
+            secret.check(&format!("endpoints.secrets[{i}]"))?;
+        }
+        Ok(())
+    }
+}
+
+impl SecretRequest {
+    fn check(&self, field: &str) -> Result<(), InvalidRequest> {
+        let refuse = |part: &str, problem: &str| {
+            Err(InvalidRequest::new(format!("{field}.{part}"), problem))
+        };
+        match (&self.secret_arn, &self.name, &self.region) {
+            (Some(arn), None, None) => {
+                let parts: Vec<&str> = arn.split(':').collect();
+                match parts[..] {
+                    ["arn", _, "secretsmanager", region, _, "secret", name]
+                        if is_region(region) && !name.is_empty() =>
+                    {
+                        Ok(())
+                    }
+                    _ => refuse("secret_arn", "is not the ARN of a Secrets Manager secret"),
+                }
+            }
+            (Some(_), _, _) => {
+                refuse("secret_arn", "stands beside a name or a Region; one of both")
+            }
+            (None, None, _) => refuse("secret_arn", "is missing; give it, or a name and a Region"),
+            (None, Some(_), None) => refuse("region", "is missing; a name alone is not enough"),
+            (None, Some(name), Some(region)) => {
+                let fits = |c: char| c.is_ascii_alphanumeric() || "/_+=.@!-".contains(c);
+                if name.is_empty() || name.len() > 512 || !name.chars().all(fits) {
+                    return refuse("name", "is not the name of a Secrets Manager secret");
+                }
+                if !is_region(region) {
+                    return refuse("region", "is not the name of a Region");
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
 impl DnsRequest {
+    /// Which record it is, whatever the name is written like.
+    fn key(&self) -> (&str, String, Option<&str>) {
+        let name = self.name.trim_end_matches('.').to_ascii_lowercase();
+        (&self.zone_id, name, self.set_identifier.as_deref())
+    }
+
     fn check(&self, field: &str) -> Result<(), InvalidRequest> {
         if self.zone_id.is_empty() {
             return Err(InvalidRequest::new(format!("{field}.zone_id"), "is empty"));
@@ -364,10 +455,10 @@ impl DnsRequest {
         if self.name.trim_end_matches('.').is_empty() {
             return Err(InvalidRequest::new(format!("{field}.name"), "is empty"));
         }
-        if !(0..=86_400).contains(&self.ttl_s) {
+        if let Some(ttl_s) = self.ttl_s.filter(|ttl_s| !(0..=86_400).contains(ttl_s)) {
             return Err(InvalidRequest::new(
                 format!("{field}.ttl_s"),
-                format!("is {}; it must be between 0 and 86400 seconds", self.ttl_s),
+                format!("is {ttl_s}; it must be between 0 and 86400 seconds"),
             ));
         }
         Ok(())
@@ -473,6 +564,50 @@ mod tests {
         let mut value = workshop();
         value["away"]["data_api"] = json!({ "secret_arn": arn });
         Request::parse(&value).expect("it is of away's Region");
+    }
+
+    #[test]
+    fn secret_is_named_by_its_arn_or_by_its_name_and_region() {
+        let arn = "arn:aws:secretsmanager:us-west-2:1:secret:orders/db-AbCdEf";
+        let with = |secret: Value| {
+            let mut value = workshop();
+            value["endpoints"]["secrets"] = json!([secret]);
+            Request::parse(&value)
+        };
+        for (secret, id) in [
+            (json!({"secret_arn": arn, "points_to": "home_writer"}), arn),
+            (
+                json!({"name": "orders/db", "region": "us-west-2", "points_to": "home_writer"}),
+                "orders/db",
+            ),
+        ] {
+            let request = with(secret).expect("it is named");
+            let secret = &request.endpoints.secrets[0];
+            assert_eq!((secret.id(), secret.region()), (id, "us-west-2"));
+            assert!(secret.short_name().starts_with("orders/db"));
+        }
+        for (secret, field) in [
+            (json!({"points_to": "home_writer"}), "secret_arn"),
+            (json!({"secret_arn": "orders", "points_to": "home_writer"}), "secret_arn"),
+            (json!({"secret_arn": arn, "name": "x", "points_to": "home_writer"}), "secret_arn"),
+            (json!({"name": "x", "points_to": "home_writer"}), "region"),
+            (json!({"name": "x", "region": "home", "points_to": "home_writer"}), "region"),
+            (json!({"name": "a b", "region": "us-east-1", "points_to": "home_writer"}), "name"),
+        ] {
+            let error = with(secret.clone()).expect_err("it is not named");
+            assert_eq!(error.field, format!("endpoints.secrets[0].{field}"), "{secret}");
+        }
+    }
+
+    #[test]
+    fn record_that_stands_there_twice_is_refused() {
+        let error = refused(|v| {
+            let mut again = v["endpoints"]["dns"][0].clone();
+            again["name"] = json!("DB-writer.workshop.internal.");
+            again["points_to"] = json!("away_reader");
+            v["endpoints"]["dns"].as_array_mut().expect("a list").push(again);
+        });
+        assert_eq!(error.field, "endpoints.dns[2].name");
     }
 
     #[test]

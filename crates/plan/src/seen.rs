@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::memory::Memory;
+use crate::secret::{SecretFields, SecretProblem};
 use crate::settings::{ClusterSettings, InstanceSettings};
 
 /// Both Regions and the global clusters that list a member in either.
@@ -18,6 +19,8 @@ pub struct Seen {
     pub global_clusters: Vec<GlobalClusterSeen>,
     /// Records that the request names, as they stand: (zone id, name, set identifier) → record.
     pub dns: Vec<DnsSeen>,
+    /// Secrets that the request names, as far as they say where the database is.
+    pub secrets: Vec<SecretSeen>,
     /// What earlier executions left to be known.
     pub remembered: Memory,
 }
@@ -188,8 +191,29 @@ pub struct DnsSeen {
     pub kind: Option<String>,
     /// Its only value, if it has exactly one.
     pub value: Option<String>,
+    /// How long resolvers keep it, in seconds; an alias has no time of its own.
+    pub ttl_s: Option<i64>,
+    /// The traffic policy that keeps it: Route 53 refuses to change such a record.
+    pub traffic_policy: Option<String>,
+    /// Set identifiers of the CNAME records of that name.
+    pub set_identifiers: Vec<String>,
     /// The zone's own name: a CNAME cannot stand there.
     pub zone_name: String,
+    /// Its name servers answer in its VPCs only.
+    pub zone_is_private: bool,
+}
+
+/// A secret the request names. What else it holds is not seen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecretSeen {
+    /// The Region that was asked.
+    pub region: String,
+    /// What it was asked for by: a name or an ARN.
+    pub id: String,
+    /// Its ARN, if it is there.
+    pub arn: Option<String>,
+    /// What it says, or why it cannot be moved.
+    pub found: Result<SecretFields, SecretProblem>,
 }
 
 impl RegionSeen {
@@ -237,6 +261,11 @@ impl Seen {
                 && d.name.eq_ignore_ascii_case(name)
                 && d.set_identifier.as_deref() == set_identifier
         })
+    }
+
+    /// The secret that was asked for like this.
+    pub fn secret(&self, region: &str, id: &str) -> Option<&SecretSeen> {
+        self.secrets.iter().find(|secret| secret.region == region && secret.id == id)
     }
 
     /// The global cluster that lists this cluster as a member.

@@ -204,12 +204,74 @@ pub struct DnsRecord {
     pub set_identifier: Option<String>,
     /// Time to live, in seconds.
     pub ttl_s: i64,
+    /// What it pointed at when the run began.
+    pub was: Option<String>,
+    /// The zone's name servers answer in its VPCs only.
+    pub zone_is_private: bool,
     /// The Region of the cluster.
     pub region: String,
     /// The cluster whose endpoint becomes the value.
     pub cluster_id: String,
     /// Which of its endpoints.
     pub endpoint: EndpointKind,
+}
+
+/// A secret of Secrets Manager and the endpoint that it shall name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HostSecret {
+    /// The Region that it is written in.
+    pub secret_region: String,
+    /// Its name or its ARN.
+    pub secret_id: String,
+    /// The host that it named when the run began.
+    pub was: Option<String>,
+    /// The Region of the cluster.
+    pub region: String,
+    /// The cluster whose endpoint it shall name.
+    pub cluster_id: String,
+    /// Which of its endpoints.
+    pub endpoint: EndpointKind,
+}
+
+/// What clients use to find the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConsumerKind {
+    /// A Route 53 record.
+    Dns,
+    /// A secret of Secrets Manager.
+    Secret,
+}
+
+/// A consumer that was pointed elsewhere, or that was found to point there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Moved {
+    /// What it is.
+    pub consumer: ConsumerKind,
+    /// Its name; of a record with a routing policy with its set identifier.
+    pub name: String,
+    /// The hosted zone or the Region that it stands in.
+    pub place: String,
+    /// What it pointed at when the run began.
+    pub from: Option<String>,
+    /// What it points at.
+    pub to: String,
+    /// By what that is known.
+    pub proof: Option<Proven>,
+}
+
+/// By what it is known that clients will be sent there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Proven {
+    /// Route 53's name servers answer with it: asked for, not concluded.
+    Answered,
+    /// Route 53 says that all its name servers know it, and its record says so.
+    InSync,
+    /// It was read back.
+    ReadBack,
 }
 
 /// Whether a cluster's deletion protection shall be on when the run ends.
@@ -248,7 +310,7 @@ pub struct Limits {
     pub catch_up_s: u32,
     /// Seconds for the promotion.
     pub promote_s: u32,
-    /// Seconds for DNS changes to be in sync.
+    /// Seconds for DNS changes to be in sync, and for secrets to be read back.
     pub dns_s: u32,
     /// Seconds for the topology to be as planned after a phase.
     pub verify_s: u32,

@@ -102,6 +102,30 @@ fn route53(request: &Request, action: &str) -> Asked {
         .key(&key("NormalizedRecordNames"), elements(&body, "Name").into_iter().map(normal))
 }
 
+/// A secret's key is used by who reads or writes its value.
+fn secret_asked(world: &World, request: &Request, action: &str, id: &str) -> Vec<Asked> {
+    let (region, account) = (&request.region, &world.account);
+    let known = world.secrets.identity(region, id);
+    let unknown = || match id {
+        id if id.starts_with("arn:") => id.to_owned(),
+        name => crate::secret::arn(account, region, name),
+    };
+    let arn = known.map_or_else(unknown, |(arn, _)| arn.to_owned());
+    let mut asked = vec![Asked::new(action, &arn)];
+    let uses: &[&str] = match request.operation().as_str() {
+        "GetSecretValue" => &["kms:Decrypt"],
+        "PutSecretValue" => &["kms:Decrypt", "kms:GenerateDataKey"],
+        _ => &[],
+    };
+    for (action, key) in uses.iter().zip(known.and_then(|(_, key)| key).into_iter().cycle()) {
+        let along = Asked::new(action, key)
+            .key("kms:ViaService", [format!("secretsmanager.{region}.amazonaws.com")])
+            .key("kms:EncryptionContext:SecretARN", [arn.clone()]);
+        asked.push(along.because("Secrets Manager uses the secret's key in its caller's name"));
+    }
+    asked
+}
+
 /// The texts of all elements of a name.
 fn elements(xml: &str, name: &str) -> Vec<String> {
     let (open, close) = (format!("<{name}>"), format!("</{name}>"));
@@ -142,8 +166,8 @@ fn in_json(world: &World, request: &Request, action: &str) -> Vec<Asked> {
             asked
         }
         "secretsmanager" => {
-            let secret = text("SecretId").unwrap_or_default();
-            vec![Asked::new(action, whole("secretsmanager", "secret:", secret))]
+            let secret = text("SecretId").or(text("Name")).unwrap_or_default();
+            secret_asked(world, request, action, secret)
         }
         _ => vec![Asked::new(action, "")],
     }

@@ -214,6 +214,12 @@ impl Secrets {
         own.map(|((region, name), _)| (region.as_str(), name.as_str()))
     }
 
+    /// The ARN of a secret, and the key of its own if it has one.
+    #[must_use]
+    pub fn identity(&self, region: &str, id: &str) -> Option<(&str, Option<&str>)> {
+        self.find(region, id).map(|secret| (secret.arn.as_str(), secret.kms_key.as_deref()))
+    }
+
     /// How many versions a secret has, with a label or without.
     #[must_use]
     pub fn versions(&self, region: &str, id: &str) -> usize {

@@ -1,9 +1,12 @@
 //! A world and a request to begin with.
 
 use failback_cli::drill::{Drill, Setup};
-use failback_sandbox::spec::{ClusterSpec, InstanceSpec, RegionSpec, VpcSpec};
-use failback_sandbox::{World, WorldSpec};
-use serde_json::Value;
+use failback_sandbox::spec::{
+    ClusterSpec, HostedZoneSpec, InstanceSpec, RecordSpec, RegionSpec, RoutingSpec, SecretSpec,
+    VpcSpec,
+};
+use failback_sandbox::{World, WorldSpec, secret};
+use serde_json::{Value, json};
 
 use super::{AWAY, HOME};
 
@@ -51,6 +54,69 @@ impl Given {
             drill.sandbox.change_world(|world| accident(world));
         }
         drill
+    }
+
+    /// Has applications find the database by two secrets: of the writer, in home's Region and by its
+    /// name, and of away's reader, in away's Region and by its ARN.
+    pub fn add_secrets(&mut self) {
+        let writer = format!("{AWAY}/{}", self.cluster(AWAY).id);
+        let port = self.cluster(AWAY).settings.port;
+        for (region, name, kind) in
+            [(HOME, WRITER_SECRET, "writer"), (AWAY, READER_SECRET, "reader")]
+        {
+            let value = json!({
+                "username": "orders", "password": PASSWORD, "engine": "mysql",
+                "host": format!("{{{kind}:{writer}}}"), "port": port,
+                "dbname": "orders", "dbClusterIdentifier": "gdb2-cluster"
+            });
+            let kms_key = self.region(region).kms_keys.first().cloned();
+            self.region(region).secrets.push(SecretSpec {
+                name: name.to_owned(),
+                value,
+                kms_key,
+                owning_service: None,
+                replicas: Vec::new(),
+            });
+        }
+        let reader = secret::arn("123456789012", AWAY, READER_SECRET);
+        self.input["endpoints"]["secrets"] = json!([
+            { "name": WRITER_SECRET, "region": HOME, "points_to": "home_writer" },
+            { "secret_arn": reader, "points_to": "away_reader" }
+        ]);
+    }
+
+    /// Has the name of the writer stand in a group, too: two records with weights.
+    pub fn add_weighted_name(&mut self) {
+        let zone = &mut self.world.hosted_zones[0];
+        let group = [("blue", 10), ("green", 0)].map(|(id, weight)| RecordSpec {
+            set_identifier: Some(id.to_owned()),
+            routing: Some(RoutingSpec::Weight(weight)),
+            health_check_id: Some(format!("check-{id}")),
+            ..record(WEIGHTED)
+        });
+        zone.records.extend(group);
+        let (zone, blue) = (zone.id.clone(), "blue");
+        self.add_name(json!({
+            "zone_id": zone, "name": WEIGHTED, "set_identifier": blue, "points_to": "home_writer"
+        }));
+    }
+
+    /// Has a name stand in a second zone, whose name servers anybody can ask.
+    pub fn add_public_name(&mut self) {
+        self.world.hosted_zones.push(HostedZoneSpec {
+            id: PUBLIC_ZONE.to_owned(),
+            name: "example.com".to_owned(),
+            private_to: Vec::new(),
+            records: vec![record(PUBLIC)],
+        });
+        self.add_name(
+            json!({ "zone_id": PUBLIC_ZONE, "name": PUBLIC, "points_to": "home_reader" }),
+        );
+    }
+
+    fn add_name(&mut self, name: Value) {
+        let names = self.input["endpoints"]["dns"].as_array_mut();
+        names.expect("the example has names").push(name);
     }
 
     pub fn region(&mut self, name: &str) -> &mut RegionSpec {
@@ -102,10 +168,36 @@ impl Given {
     }
 }
 
+/// The secret that moves with the writer.
+pub const WRITER_SECRET: &str = "orders/writer";
+/// The secret that moves with away's reader.
+pub const READER_SECRET: &str = "orders/reader";
+/// What no execution, answer or log may hold.
+pub const PASSWORD: &str = "correct-horse-battery-staple";
+/// A name whose records have weights.
+pub const WEIGHTED: &str = "db-weighted.workshop.internal";
+/// A name that the whole world can ask for.
+pub const PUBLIC: &str = "db.example.com";
+/// Its zone.
+pub const PUBLIC_ZONE: &str = "Z0PUBLIC0000000000001";
+
 /// The Region that [`Given::add_third_region`] adds.
 pub const THIRD: &str = "eu-west-1";
 
 fn copy_of(cluster: &ClusterSpec, id: &str) -> ClusterSpec {
     let instance = InstanceSpec { id: format!("{id}-node"), ..cluster.instances[0].clone() };
     ClusterSpec { id: id.to_owned(), instances: vec![instance], ..cluster.clone() }
+}
+
+/// A CNAME that leads to away's writer.
+fn record(name: &str) -> RecordSpec {
+    RecordSpec {
+        name: name.to_owned(),
+        record_type: "CNAME".to_owned(),
+        ttl_s: 60,
+        values: vec!["{writer:us-west-2/gdb2-cluster}".to_owned()],
+        set_identifier: None,
+        routing: None,
+        health_check_id: None,
+    }
 }

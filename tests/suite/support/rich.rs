@@ -27,6 +27,8 @@ pub fn rich() -> Given {
         let ids = (1..=instances).map(|i| json!({ "id": format!("gdb{number}-restored{i}") }));
         given.input[side]["restored_instances"] = ids.collect();
     }
+    given.add_secrets();
+    given.add_weighted_name();
     // The stale cluster is behind: what is rebuilt must have the writer's version.
     given.cluster(AWAY).engine_version = "8.0.mysql_aurora.3.08.1".to_owned();
     given

@@ -7,6 +7,7 @@ use crate::settings::Captured;
 use crate::steps::is_serving;
 use crate::versions::parameter_group_family;
 
+use super::endpoints;
 use super::stage::Stage;
 
 /// A refusal or nothing.
@@ -26,7 +27,7 @@ pub(super) fn all(request: &Request, seen: &Seen, stage: Stage, keeps_away: bool
     ids(request, seen, stage)?;
     snapshots(request, seen, keeps_away)?;
     protection(request, seen, keeps_away)?;
-    dns(request, seen)
+    endpoints::check(request, seen)
 }
 
 fn no_operation_runs(request: &Request, seen: &Seen) -> Checked {
@@ -326,39 +327,6 @@ fn protection(request: &Request, seen: &Seen, keeps_away: bool) -> Checked {
     for id in [&globals.former, &globals.restoring].into_iter().take(2 - usize::from(keeps_away)) {
         if seen.global_cluster(id).is_some_and(|g| g.deletion_protection) {
             return Err(Refusal::GlobalClusterProtected { global_cluster: id.clone() });
-        }
-    }
-    Ok(())
-}
-
-/// Only the value of an existing CNAME is ever changed.
-pub(super) fn dns(request: &Request, seen: &Seen) -> Checked {
-    for (i, wanted) in request.endpoints.dns.iter().enumerate() {
-        let name = wanted.name.trim_end_matches('.');
-        let refuse = |part: &str, problem: String| {
-            Err(Refusal::DnsUnusable {
-                field: format!("endpoints.dns[{i}].{part}"),
-                name: name.to_owned(),
-                problem,
-            })
-        };
-        let found = seen.record(&wanted.zone_id, &wanted.name, wanted.set_identifier.as_deref());
-        let Some(record) = found else {
-            return refuse("zone_id", format!("the hosted zone {} was not read", wanted.zone_id));
-        };
-        if record.zone_name.eq_ignore_ascii_case(name) {
-            return refuse(
-                "name",
-                "it is the apex of its zone, where no CNAME can stand".to_owned(),
-            );
-        }
-        match (record.kind.as_deref(), &record.value) {
-            (Some("CNAME"), Some(_)) => {}
-            (Some("CNAME"), None) => return refuse("name", "it has no single value".to_owned()),
-            (Some(other), _) => return refuse("name", format!("it is of type {other}, not CNAME")),
-            (None, _) => {
-                return refuse("name", "no record of that name exists in the zone".to_owned());
-            }
         }
     }
     Ok(())

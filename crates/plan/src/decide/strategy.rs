@@ -1,7 +1,8 @@
 //! Which strategy brings the writer home, and what a switchover makes of the plan.
 
+use super::endpoints::all_right;
 use super::stage::{self, Found, Stage};
-use super::{checks, points_right, table};
+use super::{checks, endpoints, table};
 use crate::plan::{Decision, PhasePlan, Plan};
 use crate::refusal::Refusal;
 use crate::request::{Request, Strategy};
@@ -233,7 +234,7 @@ impl Way {
         let mut found = match self {
             // Nothing is deleted, created or detached any more.
             Self::SwitchOver(switch) if !switch.rebuilds() => {
-                checks::dns(request, seen)?;
+                endpoints::check(request, seen)?;
                 Found { stage: Stage::Finish, reasons: Vec::new() }
             }
             _ => {
@@ -262,7 +263,7 @@ impl Way {
     /// The plan of this way, made of that of a detachment.
     pub(super) fn shape(&self, plan: Plan, seen: &Seen) -> Plan {
         match self {
-            Self::Detach(_) => plan,
+            Self::Detach(_) => endpoints::with_stragglers(plan),
             Self::SwitchOver(switch) => switch.shape(plan, seen),
         }
     }
@@ -282,6 +283,9 @@ impl Switch {
         let ours = |region: &String| if *region == home.region { &home } else { &away };
         for record in plan.cut_over_writer.iter_mut().chain(&mut plan.cut_over_readers) {
             record.cluster_id.clone_from(&ours(&record.region).cluster_id);
+        }
+        for secret in plan.secrets_of_writer.iter_mut().chain(&mut plan.secrets_of_readers) {
+            secret.cluster_id.clone_from(&ours(&secret.region).cluster_id);
         }
         for protection in &mut plan.finish.protection {
             protection.cluster = ours(&protection.cluster.region).clone();
@@ -342,11 +346,11 @@ impl Switch {
         expect.switched_over = Some(switched_over);
     }
 
-    /// Nothing is left: the final table holds and the names point where they shall.
+    /// Nothing is left: the final table holds, and names and secrets point where they shall.
     fn is_complete(&self, plan: &Plan, seen: &Seen) -> bool {
-        let mut records = plan.cut_over_writer.iter().chain(&plan.cut_over_readers);
         self.moment == Moment::After
-            && records.all(|record| points_right(record, seen))
+            && all_right(seen, [&plan.cut_over_writer, &plan.cut_over_readers])
+            && all_right(seen, [&plan.secrets_of_writer, &plan.secrets_of_readers])
             && differences(seen, &plan.expect.finished).is_empty()
     }
 

@@ -1,5 +1,7 @@
 //! Decisions of whole topologies.
 
+mod endpoints;
+
 use std::collections::BTreeMap;
 
 use serde_json::json;
@@ -101,8 +103,13 @@ fn world(home: &[(&str, &str)], away: &[(&str, &str)], globals: Vec<GlobalCluste
             set_identifier: None,
             kind: Some("CNAME".to_owned()),
             value: Some("c2.cluster-x".to_owned()),
+            ttl_s: Some(60),
+            traffic_policy: None,
+            set_identifiers: Vec::new(),
             zone_name: "x".to_owned(),
+            zone_is_private: true,
         }],
+        secrets: Vec::new(),
         remembered: Memory::default(),
     }
 }
@@ -264,8 +271,8 @@ fn home_that_is_being_promoted_counts_as_promoted_although_it_is_still_listed() 
     assert_eq!(first_phase(&plan), Some("cut_over_writer"));
 }
 
-#[test]
-fn complete_failback_leaves_nothing_to_do() {
+/// Both clusters are rebuilt and the name leads home.
+fn complete() -> Seen {
     let members =
         [(&*arn("us-east-1", "c1-restored"), true), (&*arn("us-west-2", "c2-restored"), false)];
     let mut seen = world(
@@ -274,6 +281,12 @@ fn complete_failback_leaves_nothing_to_do() {
         vec![global("g2", &members)],
     );
     seen.dns[0].value = Some("c1-restored.cluster-x".to_owned());
+    seen
+}
+
+#[test]
+fn complete_failback_leaves_nothing_to_do() {
+    let mut seen = complete();
 
     let plan = decide(&request(), &seen).expect("nothing stands against it");
 
