@@ -48,6 +48,11 @@ pub struct Stack {
     pub table_arn: Option<String>,
     /// `FAILBACK_TOPIC_ARN`: the SNS topic that asks people.
     pub topic_arn: Option<String>,
+    /// `FAILBACK_AWAIT_MACHINE_ARN`: the state machine that awaits home's recovery.
+    pub await_machine_arn: Option<String>,
+    /// `FAILBACK_EVENT_APPROVALS` is `as-requested`: a run that an event starts asks what the request
+    /// wants asked. Whatever else it says, such a run asks before each step that cannot be undone.
+    pub events_as_requested: bool,
 }
 
 impl Stack {
@@ -59,6 +64,9 @@ impl Stack {
             dry_run: variable("FAILBACK_DRY_RUN"),
             table_arn: variable("FAILBACK_TABLE_ARN"),
             topic_arn: variable("FAILBACK_TOPIC_ARN"),
+            await_machine_arn: variable("FAILBACK_AWAIT_MACHINE_ARN"),
+            events_as_requested: variable("FAILBACK_EVENT_APPROVALS").as_deref()
+                == Some("as-requested"),
         }
     }
 }

@@ -10,12 +10,15 @@ pub mod error;
 mod guard;
 mod lock;
 pub mod network;
+pub mod notice;
 pub mod observe;
 mod position;
+mod register;
 mod reply;
 mod request;
 mod secret;
 mod settings;
+mod start;
 mod table;
 
 use std::future::Future;
@@ -77,6 +80,7 @@ functions! {
     delete_instances,
     detach_member,
     fence_writes,
+    hear_event,
     lift_fence,
     lift_left_fence,
     plan_failback,
@@ -85,6 +89,7 @@ functions! {
     request_approval,
     restore_network,
     set_deletion_protection,
+    start_failback,
     switch_over,
     verify_topology,
     write_report,

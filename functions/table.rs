@@ -32,6 +32,12 @@ pub(crate) fn table(aws: &Aws) -> Result<(Client, &str), FailbackError> {
     }
 }
 
+/// The account of the stack, as its table's ARN names it.
+pub(crate) fn account(aws: &Aws) -> Result<&str, FailbackError> {
+    let arn = table(aws)?.1;
+    Ok(arn.split(':').nth(4).unwrap_or_default())
+}
+
 /// A text.
 pub(crate) fn text(value: impl Into<String>) -> AttributeValue {
     AttributeValue::S(value.into())

@@ -10,6 +10,7 @@ use failback_sandbox::{Behaviour, Call};
 use failback_states::Status;
 
 use crate::approvals::{answer, asking, wait_for_question};
+use crate::events::put;
 use crate::proof::with_data_api;
 use crate::support::given::Given;
 use crate::support::rich::rich;
@@ -44,6 +45,7 @@ pub async fn made() -> Calls {
 
     note_people(&mut made).await;
     note_left_fence(&mut made).await;
+    note_event(&mut made).await;
     // Name servers of a public zone are asked.
     let mut given = Given::workshop();
     given.world.hosted_zones[0].private_to.clear();
@@ -67,6 +69,18 @@ async fn functions_make_exactly_the_calls_that_their_headers_name() {
     let named: BTreeMap<String, BTreeSet<String>> =
         failback::FUNCTIONS.iter().map(|f| (f.name.to_owned(), source::calls(f.name))).collect();
     assert_eq!(made, named);
+}
+
+/// An event that is heard and followed to the start of a run.
+async fn note_event(made: &mut Calls) {
+    let drill = Given::workshop().deployed();
+    let before = drill.sandbox.calls_made();
+    put(&drill, "health-resolved-open").await;
+    let calls = drill.sandbox.calls_after(before);
+    made.entry("hear_event".to_owned()).or_default().extend(calls);
+
+    drill.engine.drive_for(3_600_000).await;
+    note(made, &drill);
 }
 
 /// A run that lifts the fence which another one left.

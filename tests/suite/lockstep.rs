@@ -46,6 +46,9 @@ const KMS: [&str; 4] = ["kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "km
 /// The one function that a person invokes.
 const BY_HAND: &str = "answer_approval";
 
+/// The one function that rules of EventBridge invoke.
+const BY_EVENT: &str = "hear_event";
+
 fn function_names() -> BTreeSet<String> {
     failback::FUNCTIONS.iter().map(|f| f.name.to_owned()).collect()
 }
@@ -83,7 +86,7 @@ fn every_function_has_a_file_a_handler_a_resource_and_a_task() {
         .iter()
         .flat_map(|m| m.invocations().into_iter().map(|(_, _, f)| f.to_owned()))
         .collect();
-    invoked.insert(BY_HAND.to_owned());
+    invoked.extend([BY_HAND, BY_EVENT].map(str::to_owned));
     assert_eq!(functions, invoked, "FUNCTIONS and the functions that a Task invokes");
 }
 
@@ -162,6 +165,47 @@ fn template_deploys_every_machine_with_exactly_what_it_names() {
         assert_eq!(allowed("lambda:InvokeFunction"), functions, "{}: may invoke", machine.name);
         assert_eq!(allowed("states:StartExecution"), children, "{}: may start", machine.name);
     }
+}
+
+/// An event that is lost is a failback that nobody starts.
+#[test]
+fn every_rule_tries_again_and_keeps_what_it_could_not_deliver() {
+    let rules = template::resources("AWS::Events::Rule");
+    let functions = template::resources("AWS::Serverless::Function");
+    let function = &functions[&(pascal(BY_EVENT) + "Function")]["Properties"];
+    let queue =
+        function["EventInvokeConfig"]["DestinationConfig"]["OnFailure"]["Destination"]["!GetAtt"]
+            .as_str()
+            .expect("what the function fails of is kept");
+    let policies = template::resources("AWS::SQS::QueuePolicy");
+    let policy = policies.values().next().expect("EventBridge may write to the queue");
+    let statement = &policy["Properties"]["PolicyDocument"]["Statement"][0];
+    let permissions = template::resources("AWS::Lambda::Permission");
+    let (mut senders, mut invokers) = (BTreeSet::new(), BTreeSet::new());
+    for (id, rule) in &rules {
+        let targets = rule["Properties"]["Targets"].as_array().expect("targets");
+        for target in targets {
+            assert_eq!(target["Arn"]["!GetAtt"], pascal(BY_EVENT) + "Function.Arn", "{id}");
+            assert_eq!(target["DeadLetterConfig"]["Arn"]["!GetAtt"], queue, "{id}");
+            for limit in ["MaximumEventAgeInSeconds", "MaximumRetryAttempts"] {
+                assert!(target["RetryPolicy"][limit].as_u64() > Some(0), "{id}: {limit}");
+            }
+        }
+        senders.insert(format!("{id}.Arn"));
+    }
+    assert_eq!(rules.len(), 2, "AWS Health and alarms");
+    for permission in permissions.values() {
+        let properties = &permission["Properties"];
+        assert_eq!(properties["FunctionName"]["!Ref"], pascal(BY_EVENT) + "Function");
+        invokers.extend(properties["SourceArn"]["!GetAtt"].as_str().map(str::to_owned));
+    }
+    assert_eq!(invokers, senders, "rules that may invoke the function");
+    let allowed = statement["Condition"]["ArnEquals"]["aws:SourceArn"].as_array();
+    let allowed = allowed.into_iter().flatten().filter_map(|arn| arn["!GetAtt"].as_str());
+    assert_eq!(allowed.map(str::to_owned).collect::<BTreeSet<_>>(), senders, "may send");
+    let alarms = template::load("infra/watch.yaml");
+    let dimension = &alarms["Resources"]["EventsUnheard"]["Properties"]["Dimensions"][0]["Value"];
+    assert_eq!(dimension["!Ref"], "UnheardEventsName", "somebody is told");
 }
 
 #[test]
@@ -264,6 +308,16 @@ fn every_state_says_why_it_exists() {
         for (state, value) in machine.states() {
             let comment = value["Comment"].as_str().unwrap_or_default();
             assert!(!comment.is_empty(), "{}: {state} has no Comment", machine.name);
+        }
+    }
+}
+
+/// An engine that we did not write leaves it out; a Pass that ends says the same.
+#[test]
+fn no_output_is_left_to_a_succeed_state() {
+    for machine in machines() {
+        for (state, value) in machine.of_type("Succeed") {
+            assert!(value.get("Output").is_none(), "{}: {state} has an Output", machine.name);
         }
     }
 }
@@ -394,7 +448,9 @@ fn lock_is_held_before_anything_and_released_on_every_path_after_it() {
     let ends: Vec<_> = unreleased
         .into_iter()
         .filter(|s| {
-            ["Succeed", "Fail"].contains(&machine.states()[s]["Type"].as_str().unwrap_or(""))
+            let state = machine.states()[s];
+            state["End"] == true
+                || ["Succeed", "Fail"].contains(&state["Type"].as_str().unwrap_or(""))
         })
         .collect();
     assert!(ends.is_empty(), "the lock is kept on the way to {ends:?}");

@@ -9,6 +9,7 @@ mod consumers;
 mod dependencies;
 mod deployment;
 mod docs;
+mod events;
 mod idempotence;
 mod lockstep;
 mod permissions;

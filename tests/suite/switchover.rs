@@ -163,7 +163,7 @@ async fn switchover_needs_no_permission_to_delete_away() {
 }
 
 /// Before the disaster; the networks are as in the workshop, so that nobody writes at home.
-fn before_the_disaster() -> Setup {
+pub fn before_the_disaster() -> Setup {
     let mut setup = Setup::managed(5);
     for member in &mut setup.world.global_clusters[0].members {
         member.writer = !member.writer;

@@ -148,10 +148,20 @@ impl Drill {
     /// # Errors
     /// [`CannotBegin`].
     pub fn new(setup: &Setup) -> Result<Self, CannotBegin> {
-        let drill = Self::unwatched(setup, machines()?)?;
-        drill.note_phases();
-        drill.after_invocations();
-        Ok(drill)
+        Ok(Self::build(setup, machines()?, |_| {})?.watched())
+    }
+
+    /// The same, with a stack that knows the request: an execution's input may be `{}`, and events
+    /// can be heard. What else it says is up to `change`.
+    ///
+    /// # Errors
+    /// [`CannotBegin`].
+    pub fn deployed(setup: &Setup, change: impl FnOnce(&mut Stack)) -> Result<Self, CannotBegin> {
+        let parameters = |stack: &mut Stack| {
+            stack.environment_request = Some(setup.input.to_string());
+            change(stack);
+        };
+        Ok(Self::build(setup, machines()?, parameters)?.watched())
     }
 
     /// The same with other machines, and with nobody who looks through the API meanwhile: every
@@ -163,6 +173,20 @@ impl Drill {
         setup: &Setup,
         machines: Vec<(String, Definition)>,
     ) -> Result<Self, CannotBegin> {
+        Self::build(setup, machines, |_| {})
+    }
+
+    fn watched(self) -> Self {
+        self.note_phases();
+        self.after_invocations();
+        self
+    }
+
+    fn build(
+        setup: &Setup,
+        machines: Vec<(String, Definition)>,
+        change: impl FnOnce(&mut Stack),
+    ) -> Result<Self, CannotBegin> {
         let clock = Clock::new(EPOCH_MS);
         let for_world = clock.clone();
         let sandbox = Sandbox::new(&setup.world, setup.seed, Arc::new(move || for_world.now_ms()))?;
@@ -170,7 +194,8 @@ impl Drill {
         let door = Door::new();
         let client = door.client(&sandbox, time_in_sandbox.timing(sandbox.http_client()));
         let request = Request::parse(&setup.input).ok();
-        let stack = stack(&sandbox, &setup.world, request.as_ref());
+        let mut stack = stack(&sandbox, &setup.world, request.as_ref());
+        change(&mut stack);
         let aws = Aws::new(sdk_config(client), stack);
         let lambda = Rc::new(Lambda::new(aws.clone(), sandbox.clone(), clock.clone(), setup.seed));
         let engine = Engine::new(clock.clone(), lambda.clone(), setup.seed);
@@ -386,6 +411,8 @@ pub(crate) fn stack(sandbox: &Sandbox, world: &WorldSpec, request: Option<&Reque
         dry_run: None,
         table_arn: Some(sandbox.create_table(region, "failback")),
         topic_arn: Some(sandbox.create_topic(region, "failback")),
+        await_machine_arn: Some(machine_arn("await-recovery")),
+        events_as_requested: false,
     }
 }
 

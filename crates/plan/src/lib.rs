@@ -10,9 +10,11 @@
 pub mod approval;
 pub mod basis;
 pub mod decide;
+pub mod incident;
 pub mod memory;
 pub mod network;
 pub mod plan;
+pub mod recovery;
 pub mod refusal;
 pub mod replication;
 pub mod request;

@@ -313,6 +313,8 @@ impl Request {
             ("limits.verify_s", l.verify_s),
             ("limits.lag_samples", l.lag_samples),
             ("limits.approval_s", l.approval_s),
+            ("limits.stable_s", l.stable_s),
+            ("limits.recover_s", l.recover_s),
         ] {
             if value == 0 {
                 return Err(InvalidRequest::new(field, "is 0; it must be at least 1"));
@@ -323,6 +325,10 @@ impl Request {
                     format!("is {value}; at most 86400 is allowed"),
                 ));
             }
+        }
+        if l.stable_s >= l.recover_s {
+            let problem = format!("is {}; it must be less than limits.recover_s", l.stable_s);
+            return Err(InvalidRequest::new("limits.stable_s", problem));
         }
         Ok(())
     }

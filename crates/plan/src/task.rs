@@ -320,6 +320,10 @@ pub struct Limits {
     pub lag_samples: u32,
     /// Seconds for a person to answer.
     pub approval_s: u32,
+    /// Seconds for which home must be seen to be well before an event starts a run.
+    pub stable_s: u32,
+    /// Seconds after the event within which home must have been well for so long.
+    pub recover_s: u32,
 }
 
 impl Default for Limits {
@@ -338,6 +342,8 @@ impl Default for Limits {
             lag_ms_max: 1000,
             lag_samples: 2,
             approval_s: 14_400,
+            stable_s: 1800,
+            recover_s: 43_200,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! A world and a request to begin with.
 
+use failback::Stack;
 use failback_cli::drill::{Drill, Setup};
 use failback_sandbox::spec::{
     ClusterSpec, HostedZoneSpec, InstanceSpec, RecordSpec, RegionSpec, RoutingSpec, SecretSpec,
@@ -49,7 +50,22 @@ impl Given {
     /// The world, the machines and clients that reach them.
     pub fn drill(&self) -> Drill {
         let setup = Setup { world: self.world.clone(), input: self.input.clone(), seed: 7 };
-        let drill = super::begin(&setup);
+        self.suffered(super::begin(&setup))
+    }
+
+    /// The same, with a stack that knows the request.
+    pub fn deployed(&self) -> Drill {
+        self.deployed_with(|_| {})
+    }
+
+    /// The same, with a stack whose parameters are not the usual ones.
+    pub fn deployed_with(&self, change: impl FnOnce(&mut Stack)) -> Drill {
+        let setup = Setup { world: self.world.clone(), input: self.input.clone(), seed: 7 };
+        crate::permissions::watch();
+        self.suffered(Drill::deployed(&setup, change).expect("the world can be built"))
+    }
+
+    fn suffered(&self, drill: Drill) -> Drill {
         for accident in &self.accidents {
             drill.sandbox.change_world(|world| accident(world));
         }
