@@ -312,7 +312,7 @@ fn every_state_says_why_it_exists() {
     }
 }
 
-/// An engine that we did not write leaves it out; a Pass that ends says the same.
+/// An engine that we did not write leaves it out (docs/engine.md); a Pass that ends says the same.
 #[test]
 fn no_output_is_left_to_a_succeed_state() {
     for machine in machines() {
