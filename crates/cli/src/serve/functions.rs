@@ -27,7 +27,7 @@ pub(super) struct Functions {
 }
 
 impl Functions {
-    /// Functions that reach this sandbox and nothing else.
+    /// Functions that reach this sandbox.
     pub(super) fn new(aws: Aws, sandbox: Sandbox, clock: Clock, seed: u64) -> Self {
         Self { aws, sandbox, clock, random: RefCell::new(SmallRng::seed_from_u64(seed)) }
     }
@@ -56,7 +56,10 @@ impl Functions {
             let cause = format!("Function not found: {arn}");
             return Err(TaskError::new("Lambda.ResourceNotFoundException", cause));
         }
+        // Computing, and whatever it reaches outside of this world, takes real time.
+        let hold = self.clock.hold();
         let answer = failback::call(name, &self.aws, payload).await;
+        drop(hold);
         // Nobody reads the record of a served world, and it would grow for ever.
         drop(self.sandbox.take_calls());
         answer.map_err(|error| unanswered(&error))
