@@ -55,8 +55,8 @@ pub enum Verb {
 pub struct Fault {
     /// What happens.
     pub verb: Verb,
-    /// `rds`, `rds-data`, `ec2`, `route53`, `cloudwatch`, `dynamodb`, `sns`, `states`; any when
-    /// absent.
+    /// `rds`, `rds-data`, `ec2`, `route53`, `cloudwatch`, `dynamodb`, `sns`, `states`,
+    /// `superset`; any when absent.
     #[serde(default)]
     pub service: Option<String>,
     /// The operation; any when absent.

@@ -27,6 +27,7 @@ pub mod rds;
 pub mod rows;
 pub mod secret;
 pub mod spec;
+pub mod superset;
 pub mod table;
 pub mod topic;
 pub mod wire;
@@ -36,7 +37,7 @@ pub mod world;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::http::{SharedHttpClient, SharedHttpConnector};
 
 pub use asked::Asked;
 pub use behaviour::{Behaviour, Check, Codes, Timings};
@@ -78,6 +79,17 @@ impl Sandbox {
     #[must_use]
     pub fn http_client(&self) -> SharedHttpClient {
         client::http_client(self.clone())
+    }
+
+    /// What reaches the world's instances of Apache Superset; requests to any other host go where
+    /// `others` leads, and fail without it. Calls take no virtual time.
+    #[must_use]
+    pub fn web(&self, others: Option<SharedHttpConnector>) -> SharedHttpConnector {
+        superset::connector(self.clone(), others)
+    }
+
+    pub(crate) fn answer_superset(&self, request: &superset::Request) -> Option<superset::Reply> {
+        superset::handle(&mut self.present(), request)
     }
 
     /// Carries out one HTTP request.

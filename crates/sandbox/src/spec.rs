@@ -23,6 +23,9 @@ pub struct WorldSpec {
     /// The simulated clients that write and read.
     #[serde(default)]
     pub clients: Vec<ClientSpec>,
+    /// Instances of Apache Superset, which belong to no Region.
+    #[serde(default)]
+    pub supersets: Vec<SupersetSpec>,
 }
 
 impl WorldSpec {
@@ -472,4 +475,35 @@ pub struct ClientLocation {
     pub vpc: String,
     /// Its address.
     pub ip: std::net::Ipv4Addr,
+}
+
+/// An instance of Apache Superset.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SupersetSpec {
+    /// Its address.
+    pub url: String,
+    /// The login of its API.
+    pub username: String,
+    /// Of that login.
+    pub password: String,
+    /// Where it runs.
+    pub location: ClientLocation,
+    /// Its data sources.
+    #[serde(default)]
+    pub databases: Vec<SupersetDatabaseSpec>,
+}
+
+/// A data source of Apache Superset.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SupersetDatabaseSpec {
+    /// Its name.
+    pub name: String,
+    /// How it connects, with its password, which makes an account of the databases; its host may be
+    /// an endpoint as in a record's values.
+    pub sqlalchemy_uri: String,
+    /// How many datasets are made of it.
+    #[serde(default)]
+    pub datasets: u32,
 }

@@ -21,6 +21,7 @@ use crate::rds::event::RdsEvent;
 use crate::rows::{LagSample, Row, RowId, Rows};
 use crate::secret::Secrets;
 use crate::spec::{SpecError, WorldSpec};
+use crate::superset::{self, Supersets};
 use crate::table::Tables;
 use crate::topic::Topics;
 use crate::workload::{self, Workload};
@@ -38,6 +39,8 @@ pub enum Event {
     Rds(RdsEvent),
     /// A client's turn; the token is the workload's own.
     Workload(u64),
+    /// A change of a data source that nobody waits for any more.
+    Superset(superset::Late),
 }
 
 /// The cluster behind an endpoint's host name.
@@ -120,6 +123,8 @@ pub struct World {
     pub topics: Topics,
     /// Secrets Manager's secrets.
     pub secrets: Secrets,
+    /// Instances of Apache Superset.
+    pub supersets: Supersets,
     /// Clients.
     pub workload: Workload,
     /// Every call so far.
@@ -162,6 +167,7 @@ impl World {
             tables: Tables::default(),
             topics: Topics::default(),
             secrets: Secrets::build(&spec.account, &spec.regions, now_ms)?,
+            supersets: Supersets::build(&spec.supersets)?,
             workload: Workload::build(&spec.clients, seed)?,
             behaviour,
             rds,
@@ -198,6 +204,7 @@ impl World {
             self.now_ms = self.now_ms.max(due_ms);
             match event {
                 Event::Workload(token) => workload::tick(self, token),
+                Event::Superset(late) => superset::apply_late(self, &late),
                 Event::Rds(event) => {
                     self.remember();
                     rds::event::apply(self, event);
@@ -395,7 +402,10 @@ impl World {
         let tables = self.tables.contents();
         let messages = self.topics.messages();
         let secrets = self.secrets.contents();
+        let supersets = self.supersets.contents();
         let Self { rds, network, dns, .. } = self;
-        format!("{rds:#?}\n{network:#?}\n{dns:#?}\n{tables:#?}\n{messages:#?}\n{secrets:#?}")
+        format!(
+            "{rds:#?}\n{network:#?}\n{dns:#?}\n{tables:#?}\n{messages:#?}\n{secrets:#?}\n{supersets:#?}"
+        )
     }
 }

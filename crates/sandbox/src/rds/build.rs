@@ -256,6 +256,14 @@ pub fn name_endpoints(rds: &Rds, spec: &WorldSpec) -> Result<WorldSpec, SpecErro
             name_endpoint(rds, host, &client.name)?;
         }
     }
+    for database in spec.supersets.iter_mut().flat_map(|superset| &mut superset.databases) {
+        let uri = &mut database.sqlalchemy_uri;
+        if let Some((from, to)) = uri.find('{').zip(uri.find('}')).filter(|(from, to)| from < to) {
+            let mut host = uri[from..=to].to_owned();
+            name_endpoint(rds, &mut host, &database.name)?;
+            uri.replace_range(from..=to, &host);
+        }
+    }
     Ok(spec)
 }
 

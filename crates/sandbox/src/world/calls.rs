@@ -18,8 +18,8 @@ const HISTORY_LEN: usize = 256;
 pub struct Call {
     /// When, in epoch milliseconds.
     pub at_ms: i64,
-    /// `rds`, `rds-data`, `ec2`, `route53`, `cloudwatch`, `dynamodb`, `sns`, `secretsmanager` or
-    /// `states`.
+    /// `rds`, `rds-data`, `ec2`, `route53`, `cloudwatch`, `dynamodb`, `sns`, `secretsmanager`,
+    /// `states` or `superset`.
     pub service: String,
     /// Region it was signed for.
     pub region: String,
