@@ -1,12 +1,16 @@
-//! SDK clients, one for each service and Region that a payload names.
+//! SDK clients, one for each service and Region that a payload names, and one for what is not AWS.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
+
+use crate::web;
+pub use crate::web::connector as web_connector;
 
 /// Route 53 is global; its API is signed for this Region.
 /// Source: Route 53 endpoints and quotas, AWS General Reference.
@@ -33,6 +37,8 @@ struct Shared {
     secretsmanager: Mutex<BTreeMap<String, aws_sdk_secretsmanager::Client>>,
     sfn: Mutex<BTreeMap<String, aws_sdk_sfn::Client>>,
     sns: Mutex<BTreeMap<String, aws_sdk_sns::Client>>,
+    /// Made when it is first used: it reads all certificates that the system trusts.
+    web: OnceLock<Option<SharedHttpConnector>>,
 }
 
 /// What the stack tells its functions in their environment variables.
@@ -103,8 +109,17 @@ impl Aws {
                 secretsmanager: Mutex::default(),
                 sfn: Mutex::default(),
                 sns: Mutex::default(),
+                web: OnceLock::new(),
             }),
         }
+    }
+
+    /// The same, with another way to what is not AWS. Without effect once that was used.
+    #[must_use]
+    pub fn with_web(self, connector: SharedHttpConnector) -> Self {
+        // Who comes second finds the first one's.
+        let _first_wins = self.shared.web.set(Some(connector));
+        self
     }
 
     /// Clients as a Lambda function has them: credentials, endpoints and [`Stack`] from the
@@ -164,6 +179,11 @@ impl Aws {
     /// Route 53.
     pub fn dns(&self) -> aws_sdk_route53::Client {
         self.route53(ROUTE_53_REGION)
+    }
+
+    /// The way to what is not AWS; `None` in a build without an HTTP client.
+    pub(crate) fn web(&self) -> Option<SharedHttpConnector> {
+        self.shared.web.get_or_init(|| web::connector(&self.shared.config)).clone()
     }
 
     /// What the stack says.

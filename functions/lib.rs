@@ -19,7 +19,9 @@ mod request;
 mod secret;
 mod settings;
 mod start;
+mod superset;
 mod table;
+pub mod web;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -75,6 +77,7 @@ functions! {
     create_instances,
     cut_over_dns,
     cut_over_secret,
+    cut_over_superset,
     delete_cluster,
     delete_global_cluster,
     delete_instances,
@@ -86,6 +89,7 @@ functions! {
     plan_failback,
     release_lock,
     remember,
+    remove_superset_source,
     request_approval,
     restore_network,
     set_deletion_protection,

@@ -28,6 +28,8 @@ pub struct Input {
     pub plan: Plan,
     /// What clients use, as it was proven to point to its new endpoint, group by group.
     pub cut_over: Vec<Group>,
+    /// Data sources of the applications, moved or not, as `cut-over-applications` answered.
+    pub data_sources: Vec<Value>,
     /// When away's writes were refused, by the fence or by the switchover, in epoch milliseconds;
     /// `null` if an earlier execution did it.
     pub fenced_at_ms: Option<i64>,
@@ -65,7 +67,8 @@ pub struct Consumer {
 /// The output of the execution.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
-    /// Always `COMPLETE`: the definition asks for it only when the final table holds.
+    /// Always `COMPLETE`: the definition asks for it only when the final table holds. It is said of
+    /// the database; a run that leaves data sources behind does not succeed.
     pub outcome: &'static str,
     /// What the plan had decided.
     pub decision: Decision,
@@ -79,6 +82,8 @@ pub struct Report {
     pub final_snapshots: Vec<FinalSnapshot>,
     /// Names, secrets and whatever else leads clients to the endpoints, old and new.
     pub consumers: Vec<Consumer>,
+    /// Data sources of the applications, moved or not, and why not.
+    pub data_sources: Vec<Value>,
     /// When away's writes were refused.
     pub fenced_at_ms: Option<i64>,
     /// When home was seen to be the writer.
@@ -121,7 +126,7 @@ pub struct FinalSnapshot {
 
 /// Looks.
 pub async fn write_report(aws: &Aws, input: Input) -> Result<Report, FailbackError> {
-    let Input { plan, cut_over, fenced_at_ms, promoted_at_ms, proof, approvals } = input;
+    let Input { plan, cut_over, data_sources, fenced_at_ms, promoted_at_ms, proof, approvals } = input;
     let (home, away) = (&plan.writer_at_the_end, &plan.reader_at_the_end);
     let seen = Seen {
         home: side(aws, home).await?,
@@ -145,6 +150,7 @@ pub async fn write_report(aws: &Aws, input: Input) -> Result<Report, FailbackErr
         endpoints: endpoints(&plan, &seen),
         final_snapshots,
         consumers: consumers(cut_over, promoted_at_ms),
+        data_sources,
         fenced_at_ms,
         promoted_at_ms,
         proof,

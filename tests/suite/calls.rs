@@ -14,6 +14,7 @@ use crate::events::put;
 use crate::proof::with_data_api;
 use crate::support::given::Given;
 use crate::support::rich::rich;
+use crate::support::superset::{AWAY, WRITE_2, change, moving_and_removing, removing};
 use crate::support::{drive_to, rehearse_well};
 
 /// The calls that each function made.
@@ -41,6 +42,15 @@ pub async fn made() -> Calls {
     drill.sandbox.set_behaviour(silent);
     let ended = drill.run("test", given.input.clone()).await.expect("it starts");
     assert_eq!(ended.outcome.status, Status::Failed);
+    note(&mut made, &drill);
+
+    let (drill, _) = rehearse_well(&moving_and_removing()).await;
+    note(&mut made, &drill);
+    // What is used is not removed, and by what is looked up.
+    let given = removing();
+    let drill = given.drill();
+    change(&drill, AWAY, |i| i.database_mut(WRITE_2).expect("there").datasets = 1);
+    drill.run("test", given.input.clone()).await.expect("it starts");
     note(&mut made, &drill);
 
     note_people(&mut made).await;

@@ -1,5 +1,6 @@
 //! Sentences about the whole system, in one binary: each binary would be linked with the AWS SDK anew.
 
+mod applications;
 mod approvals;
 mod behaviours;
 mod bootstrap;

@@ -12,7 +12,7 @@ use failback_sandbox::{Asked, Call};
 use tokio::sync::OnceCell;
 
 use crate::calls;
-use crate::lockstep::definition::machines;
+use crate::lockstep::definition::{Machine, machines};
 use crate::support::given::Given;
 use policy::{Statement, allows};
 use roles::{Rendered, Roles, STACK};
@@ -258,8 +258,11 @@ fn every_machine_may_invoke_its_functions_and_start_its_children_and_nothing_els
             };
             allows(role, &asked).expect("it can be decided")
         };
-        let invoked: BTreeSet<String> =
-            machine.invocations().iter().map(|(_, _, f)| (*f).to_owned()).collect();
+        let invokes = |machine: &Machine| -> Vec<String> {
+            machine.invocations().iter().map(|(_, _, f)| (*f).to_owned()).collect()
+        };
+        let mut invoked = BTreeSet::from_iter(invokes(&machine));
+        invoked.extend(machine.inner().iter().flat_map(invokes));
         for function in failback::FUNCTIONS {
             let allowed = may("lambda:InvokeFunction", &definitions::function_arn(function.name));
             assert_eq!(

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use crate::support::AWAY;
 use crate::support::given::Given;
+use crate::support::superset::{self, moving_and_removing};
 use failback::FailbackError;
 use failback_cli::approver::Approver;
 use failback_cli::definitions::{MACHINES, machine_arn};
@@ -13,6 +14,7 @@ use failback_cli::drill::{Drill, Ended};
 use failback_cli::lambda::mishap::Double;
 use failback_cli::report::invariants;
 use failback_sandbox::fault::Faults;
+use failback_sandbox::superset::Mood;
 use failback_sandbox::{Fault, Verb, World};
 use failback_states::Status;
 use serde_json::{Value, json};
@@ -110,7 +112,7 @@ fn the_first_time(drill: &Drill, functions: &[&'static str], instead: Instead, a
 }
 
 /// Functions that may answer PENDING.
-const HESITANT: [&str; 19] = [
+const HESITANT: [&str; 21] = [
     "acquire_lock",
     "check_deletion",
     "check_detachment",
@@ -124,9 +126,11 @@ const HESITANT: [&str; 19] = [
     "create_global_cluster",
     "create_instances",
     "cut_over_secret",
+    "cut_over_superset",
     "delete_cluster",
     "delete_global_cluster",
     "detach_member",
+    "remove_superset_source",
     "set_deletion_protection",
     "switch_over",
     "verify_topology",
@@ -136,6 +140,7 @@ fn hesitate(drill: &Drill) {
     let pending = |_: &str| {
         let not_yet = json!({
             "state": "PENDING", "detail": "not yet", "position": null, "proof": "lag_samples",
+            "from": null, "to": null,
         });
         Some(Ok(not_yet))
     };
@@ -197,6 +202,11 @@ fn ways() -> Vec<Way> {
         Way::new("continued", Given::workshop(), nothing)
             .after_one_stopped_at("bring-home", "LimitHomePromoted"),
         Way::new("switchover behind a fence that nobody remembers", fenced(), nothing),
+        Way::new("applications", moving_and_removing(), nothing),
+        Way::new("applications, hesitant", moving_and_removing(), hesitate),
+        Way::new("an application that is down", moving_and_removing(), |d| {
+            superset::change(d, superset::AWAY, |i| i.mood = Mood::Down);
+        }),
         Way::new("dry run", with("dry_run", json!(true)), nothing),
         rejecting,
         silent,
@@ -280,6 +290,7 @@ async fn start_again(drill: &Drill, way: &Way) -> Ended {
     change(drill, |world| {
         world.faults = Faults::default();
         world.behaviour.metric_data_missing = false;
+        world.supersets.instances.iter_mut().for_each(|i| i.mood = Mood::Up);
     });
     drill.approve_by(Approver::Auto);
     let mut input = way.given.input.clone();
@@ -290,8 +301,10 @@ async fn start_again(drill: &Drill, way: &Way) -> Ended {
 fn all_states() -> BTreeSet<State> {
     let states = |(machine, text): &(&str, &str)| {
         let definition: Value = serde_json::from_str(text).expect("the definition is JSON");
-        let names = definition["States"].as_object().expect("states").keys().cloned();
-        names.map(|state| ((*machine).to_owned(), state)).collect::<Vec<_>>()
+        let named = |name: &String| ((*machine).to_owned(), name.clone());
+        let states = definition["States"].as_object().expect("states");
+        let below = states.values().filter_map(|s| s["ItemProcessor"]["States"].as_object());
+        states.keys().chain(below.flat_map(|s| s.keys())).map(named).collect::<Vec<_>>()
     };
     // What waits for home before a run is no part of one.
     MACHINES.iter().filter(|(name, _)| *name != "await-recovery").flat_map(states).collect()

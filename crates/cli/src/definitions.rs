@@ -10,7 +10,7 @@ use serde_json::Value;
 const STACK: &str = "us-west-2:123456789012";
 
 /// Every machine: its name and its definition. The first is the one an operator starts.
-pub const MACHINES: [(&str, &str); 8] = [
+pub const MACHINES: [(&str, &str); 9] = [
     ("failback", include_str!("../../../statemachine/failback.asl.json")),
     ("bring-home", include_str!("../../../statemachine/bring-home.asl.json")),
     ("retire-cluster", include_str!("../../../statemachine/retire-cluster.asl.json")),
@@ -18,6 +18,7 @@ pub const MACHINES: [(&str, &str); 8] = [
     ("promote-home", include_str!("../../../statemachine/promote-home.asl.json")),
     ("switch-over", include_str!("../../../statemachine/switch-over.asl.json")),
     ("cut-over", include_str!("../../../statemachine/cut-over.asl.json")),
+    ("cut-over-applications", include_str!("../../../statemachine/cut-over-applications.asl.json")),
     ("await-recovery", include_str!("../../../statemachine/await-recovery.asl.json")),
 ];
 

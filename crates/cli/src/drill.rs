@@ -196,7 +196,7 @@ impl Drill {
         let request = Request::parse(&setup.input).ok();
         let mut stack = stack(&sandbox, &setup.world, request.as_ref());
         change(&mut stack);
-        let aws = Aws::new(sdk_config(client), stack);
+        let aws = Aws::new(sdk_config(client), stack).with_web(sandbox.web(None));
         let lambda = Rc::new(Lambda::new(aws.clone(), sandbox.clone(), clock.clone(), setup.seed));
         let engine = Engine::new(clock.clone(), lambda.clone(), setup.seed);
         let states = StepFunctions::new(engine.clone(), setup.world.account.clone());

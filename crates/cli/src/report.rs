@@ -32,6 +32,8 @@ pub struct Report {
     /// Names, secrets and whatever else leads clients to the endpoints: old and new, the proof that was
     /// had, and the seconds after the promotion.
     pub consumers: Value,
+    /// Data sources of applications, moved or not.
+    pub data_sources: Value,
     /// Final snapshots of the deleted clusters.
     pub final_snapshots: Value,
     /// What the clients saw.
@@ -129,6 +131,7 @@ impl Report {
             tables: ended.tables.clone(),
             endpoints: output["endpoints"].clone(),
             consumers: output["consumers"].clone(),
+            data_sources: output["data_sources"].clone(),
             final_snapshots: output["final_snapshots"].clone(),
             clients: Clients {
                 rows_written: measured.rows_written,

@@ -99,6 +99,13 @@ fn endpoints(out: &mut String, report: &Report) -> std::fmt::Result {
         };
         writeln!(out, "    {}, {since}", proof(&text(&c["proof"])))?;
     }
+    let sources = list(&report.data_sources);
+    if !sources.is_empty() {
+        writeln!(out, "\nData sources")?;
+    }
+    for s in sources {
+        writeln!(out, "  {} of {}: {}", text(&s["name"]), text(&s["url"]), text(&s["detail"]))?;
+    }
     let snapshots = list(&report.final_snapshots);
     if !snapshots.is_empty() {
         writeln!(out, "\nFinal snapshots")?;

@@ -2,6 +2,7 @@
 
 mod capture;
 mod checks;
+mod data_sources;
 mod endpoints;
 mod stage;
 mod strategy;
@@ -103,7 +104,11 @@ impl<'a> Draft<'a> {
         let complete = found.stage == Stage::Finish && moved && self.is_complete(&expect);
         let mut reasons = found.reasons;
         reasons.extend(self.remarks(rebuilds));
-        let decision = if complete {
+        let data_sources = self.data_sources();
+        if complete && !data_sources.is_empty() {
+            reasons.push(data_sources::STILL_TO_BE_LOOKED_AT.to_owned());
+        }
+        let decision = if complete && data_sources.is_empty() {
             Decision::NothingToDo
         } else if request.dry_run {
             Decision::DryRun
@@ -152,6 +157,7 @@ impl<'a> Draft<'a> {
             close_home: fence_home,
             cut_over_readers: reader_names,
             secrets_of_readers: reader_secrets,
+            data_sources,
             finish: Finish { fence: fence_away.clone(), protection: self.protection() },
             expect,
             limits: request.limits.clone(),

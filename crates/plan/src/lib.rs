@@ -22,6 +22,7 @@ pub mod secret;
 pub mod seen;
 pub mod settings;
 pub mod steps;
+pub mod superset;
 pub mod task;
 pub mod verify;
 pub mod versions;

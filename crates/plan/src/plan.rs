@@ -6,8 +6,8 @@ use crate::basis::Basis;
 use crate::request::{Approvals, Strategy};
 use crate::settings::Captured;
 use crate::task::{
-    ClusterRef, DnsRecord, Fence, Finish, HostSecret, Limits, NetworkTargets, Promote, Rebuild,
-    Retire, SwitchOver,
+    ClusterRef, DataSources, DnsRecord, Fence, Finish, HostSecret, Limits, NetworkTargets, Promote,
+    Rebuild, Retire, SwitchOver,
 };
 use crate::verify::Expectation;
 
@@ -143,6 +143,9 @@ pub struct Plan {
     pub cut_over_readers: Vec<DnsRecord>,
     /// Secrets that move with them.
     pub secrets_of_readers: Vec<HostSecret>,
+    /// Data sources of the applications. Whether they are moved is seen only when they are looked
+    /// at: an application that does not answer is no reason not to bring the database home.
+    pub data_sources: DataSources,
     /// Phase `finish`.
     pub finish: Finish,
     /// What must hold in between.

@@ -1,6 +1,7 @@
 //! The execution's input: what an operator, or the environment, asks for.
 
 mod secret;
+pub mod superset;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -8,6 +9,8 @@ use serde_json::Value;
 
 use crate::settings::Captured;
 use crate::task::Limits;
+
+pub use superset::SupersetRequest;
 
 /// A failback request. `statemachine/failback.schema.json` is generated from it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -158,6 +161,8 @@ pub struct Endpoints {
     pub dns: Vec<DnsRequest>,
     /// Secrets of Secrets Manager that say where the database is.
     pub secrets: Vec<SecretRequest>,
+    /// Instances of Apache Superset whose data sources follow the database.
+    pub superset: Vec<SupersetRequest>,
 }
 
 /// A Route 53 CNAME record.
@@ -297,6 +302,7 @@ impl Request {
             ("away.restored_cluster_id", &self.away.restored_cluster_id),
         ])?;
         self.endpoints.check()?;
+        superset::check(&self.endpoints.superset, [&self.home.region, &self.away.region])?;
         self.check_limits()
     }
 
@@ -310,6 +316,7 @@ impl Request {
             ("limits.catch_up_s", l.catch_up_s),
             ("limits.promote_s", l.promote_s),
             ("limits.dns_s", l.dns_s),
+            ("limits.applications_s", l.applications_s),
             ("limits.verify_s", l.verify_s),
             ("limits.lag_samples", l.lag_samples),
             ("limits.approval_s", l.approval_s),

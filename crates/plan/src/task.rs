@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::request::superset::Provider;
 use crate::settings::{ClusterSettings, InstanceSettings};
 
 /// How far a step has come. The definitions' `Choice` states route on it.
@@ -274,6 +275,78 @@ pub enum Proven {
     ReadBack,
 }
 
+/// An endpoint of a cluster that may not exist yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Endpoint {
+    /// The Region of the cluster.
+    pub region: String,
+    /// The cluster.
+    pub cluster_id: String,
+    /// Which of its endpoints.
+    pub endpoint: EndpointKind,
+}
+
+/// An instance of Apache Superset.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Superset {
+    /// Its address, without a final slash.
+    pub url: String,
+    /// ARN of the secret with user and password of its API.
+    pub login_secret_arn: String,
+    /// Where that login is checked.
+    pub provider: Provider,
+}
+
+/// A data source of Apache Superset.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataSource {
+    /// Where it is.
+    pub superset: Superset,
+    /// Its name.
+    pub name: String,
+    /// Whether it goes.
+    pub remove: bool,
+    /// How it shall be; `null` if it goes.
+    pub point: Option<Point>,
+}
+
+/// What becomes of a data source that stays.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Point {
+    /// What it shall connect to.
+    pub to: Endpoint,
+    /// ARN of the secret with the password of its database user.
+    pub password_secret_arn: String,
+    /// The name it shall have, if another one.
+    pub rename_to: Option<String>,
+}
+
+/// Data sources of the applications.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataSources {
+    /// Those that move with the writer.
+    pub home: Vec<DataSource>,
+    /// Those that move, or go, when away is rebuilt.
+    pub away: Vec<DataSource>,
+}
+
+impl DataSources {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.home.is_empty() && self.away.is_empty()
+    }
+
+    /// All of them.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut DataSource> {
+        self.home.iter_mut().chain(&mut self.away)
+    }
+}
+
 /// Whether a cluster's deletion protection shall be on when the run ends.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -312,6 +385,8 @@ pub struct Limits {
     pub promote_s: u32,
     /// Seconds for DNS changes to be in sync, and for secrets to be read back.
     pub dns_s: u32,
+    /// Seconds for each data source of the applications to be moved.
+    pub applications_s: u32,
     /// Seconds for the topology to be as planned after a phase.
     pub verify_s: u32,
     /// Replication lag, in milliseconds, above which nothing is promoted.
@@ -338,6 +413,7 @@ impl Default for Limits {
             catch_up_s: 600,
             promote_s: 1800,
             dns_s: 600,
+            applications_s: 300,
             verify_s: 600,
             lag_ms_max: 1000,
             lag_samples: 2,

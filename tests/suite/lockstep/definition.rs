@@ -25,7 +25,25 @@ pub fn machines() -> Vec<Machine> {
     files.into_iter().map(read).collect()
 }
 
+/// All of them, and what each of their Map states does with an item as a machine of its own.
+pub fn flows() -> Vec<Machine> {
+    let mut all = machines();
+    let inner = all.iter().flat_map(Machine::inner).collect::<Vec<_>>();
+    all.extend(inner);
+    all
+}
+
 impl Machine {
+    /// What its Map states do with an item.
+    pub fn inner(&self) -> Vec<Self> {
+        let maps = self.of_type("Map").into_iter();
+        maps.map(|(state, map)| Self {
+            name: format!("{}, {state}", self.name),
+            definition: map["ItemProcessor"].clone(),
+        })
+        .collect()
+    }
+
     /// The machine of that file.
     pub fn named(name: &str) -> Self {
         machines().into_iter().find(|m| m.name == name).unwrap_or_else(|| panic!("no {name}"))

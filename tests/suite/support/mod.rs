@@ -5,6 +5,7 @@ pub mod given;
 pub mod http;
 pub mod probe;
 pub mod rich;
+pub mod superset;
 
 use std::cell::Cell;
 use std::collections::BTreeMap;

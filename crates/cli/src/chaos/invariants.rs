@@ -392,23 +392,37 @@ impl Invariants {
                 home.settings.port
             ));
         }
-        if self.excuses.names_moved { None } else { self.name_not_moved(world, home, away) }
+        let name = (!self.excuses.names_moved).then(|| self.name_not_moved(world, home, away));
+        name.flatten().or_else(|| self.source_not_moved(world, home, away))
+    }
+
+    fn source_not_moved(&self, world: &World, home: &Cluster, away: &Cluster) -> Option<String> {
+        self.names.sources.iter().find_map(|(url, name, points_to)| {
+            let source = world.supersets.at(url).and_then(|i| i.database(name));
+            let wanted = points_to.map(|points_to| endpoint(world, points_to, home, away));
+            let right = source.map(failback_sandbox::superset::Database::host) == wanted;
+            (!right).then(|| format!("{name} of {url} is {source:?}"))
+        })
     }
 
     fn name_not_moved(&self, world: &World, home: &Cluster, away: &Cluster) -> Option<String> {
         self.names.records.iter().find_map(|(zone, name, points_to)| {
-            let (cluster, kind) = match points_to {
-                PointsTo::HomeWriter => (home, EndpointKind::Writer),
-                PointsTo::HomeReader => (home, EndpointKind::Reader),
-                PointsTo::AwayReader => (away, EndpointKind::Reader),
-            };
-            let host = cluster.host(kind, &world.account);
+            let host = endpoint(world, *points_to, home, away);
             let record = world.dns.record(zone, name, "CNAME");
             let says = record.and_then(|r| r.values.first());
             let moved = says.is_some_and(|says| says.trim_end_matches('.') == host);
             (!moved).then(|| format!("{name} does not lead to {host}"))
         })
     }
+}
+
+fn endpoint(world: &World, points_to: PointsTo, home: &Cluster, away: &Cluster) -> String {
+    let (cluster, kind) = match points_to {
+        PointsTo::HomeWriter => (home, EndpointKind::Writer),
+        PointsTo::HomeReader => (home, EndpointKind::Reader),
+        PointsTo::AwayReader => (away, EndpointKind::Reader),
+    };
+    cluster.host(kind, &world.account)
 }
 
 /// Equal as long as no cluster, status, membership or snapshot changes.

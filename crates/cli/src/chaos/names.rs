@@ -33,6 +33,9 @@ pub struct Names {
     pub allowed: BTreeSet<String>,
     /// Zones, names and whether each is home's writer's.
     pub records: Vec<(String, String, failback_plan::request::PointsTo)>,
+    /// Data sources of applications: address, name at the end, and what it is then; removed when
+    /// that is absent.
+    pub sources: Vec<(String, String, Option<failback_plan::request::PointsTo>)>,
 }
 
 impl Names {
@@ -52,6 +55,8 @@ impl Names {
             }
         }
         let records = &request.endpoints.dns;
+        let instances = request.endpoints.superset.iter();
+        let sources = instances.flat_map(|i| i.data_sources.iter().map(|s| (i.url.clone(), s)));
         let at_start = |side: &failback_plan::request::Side| {
             let cluster = world.rds.cluster(&side.region, &side.cluster_id)?;
             Some(cluster.resource_id.clone())
@@ -67,6 +72,11 @@ impl Names {
             records: records
                 .iter()
                 .map(|r| (r.zone_id.clone(), r.name.clone(), r.points_to))
+                .collect(),
+            sources: sources
+                .map(|(url, s)| {
+                    (url, s.rename_to.clone().unwrap_or_else(|| s.name.clone()), s.points_to)
+                })
                 .collect(),
         }
     }

@@ -3,8 +3,8 @@
 use failback_sandbox::rds::Membership;
 use failback_sandbox::spec::{ClusterSpec, InstanceSpec, MemberSpec, SnapshotSpec};
 use failback_sandbox::{Behaviour, World};
-use rand::Rng;
 use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
 
 use super::names::THIRD;
@@ -63,7 +63,25 @@ pub fn draw(seed: u64, rng: &mut SmallRng) -> Scene {
     approvals(&mut scene, rng);
     former(&mut scene, rng);
     behaviour(&mut scene, rng);
+    applications(&mut scene, seed);
     scene
+}
+
+/// Some worlds have applications with data sources of their own. Drawn apart, so that everything else
+/// of a world is as it would be without them.
+fn applications(scene: &mut Scene, seed: u64) {
+    let mut rng = SmallRng::seed_from_u64(seed.rotate_left(17));
+    if !rng.random_bool(0.2) {
+        return;
+    }
+    let example = include_str!("../../../../statemachine/examples/superset.json");
+    let example: Value = serde_json::from_str(example).expect("the shipped example is JSON");
+    scene.setup.input["endpoints"]["superset"] = example["endpoints"]["superset"].clone();
+    if rng.random_bool(0.3) {
+        let last = &mut scene.setup.input["endpoints"]["superset"][1]["data_sources"][1];
+        *last = json!({ "name": last["name"], "remove": true });
+    }
+    scene.traits.push("applications with data sources of their own".to_owned());
 }
 
 fn clients(scene: &mut Scene, rng: &mut SmallRng) {

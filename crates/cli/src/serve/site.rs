@@ -41,7 +41,10 @@ impl Site {
         let sandbox = Sandbox::new(&world, options.seed, Arc::new(move || for_world.now_ms()))?;
         let door = Door::new();
         let client = door.client(&sandbox, sandbox.http_client());
-        let aws = Aws::new(drill::sdk_config(client), drill::stack(&sandbox, &world, None));
+        let config = drill::sdk_config(client);
+        // An application that is none of this world's is a real one.
+        let web = sandbox.web(failback::aws::web_connector(&config));
+        let aws = Aws::new(config, drill::stack(&sandbox, &world, None)).with_web(web);
         let functions = Functions::new(aws, sandbox.clone(), clock.clone(), options.seed);
         let engine = Engine::new(clock.clone(), Rc::new(functions), options.seed);
         let step_functions = StepFunctions::new(engine.clone(), world.account.clone());

@@ -2,7 +2,7 @@
 
 use super::endpoints::all_right;
 use super::stage::{self, Found, Stage};
-use super::{checks, endpoints, table};
+use super::{checks, data_sources, endpoints, table};
 use crate::plan::{Decision, PhasePlan, Plan};
 use crate::refusal::Refusal;
 use crate::request::{Request, Strategy};
@@ -287,6 +287,9 @@ impl Switch {
         for secret in plan.secrets_of_writer.iter_mut().chain(&mut plan.secrets_of_readers) {
             secret.cluster_id.clone_from(&ours(&secret.region).cluster_id);
         }
+        for source in plan.data_sources.iter_mut().filter_map(|s| s.point.as_mut()) {
+            source.to.cluster_id.clone_from(&ours(&source.to.region).cluster_id);
+        }
         for protection in &mut plan.finish.protection {
             protection.cluster = ours(&protection.cluster.region).clone();
         }
@@ -305,8 +308,10 @@ impl Switch {
             fence_left: self.fence_left(&plan, seen),
         });
         let complete = self.is_complete(&plan, seen);
-        if complete {
+        if complete && plan.data_sources.is_empty() {
             plan.decision = Decision::NothingToDo;
+        } else if complete {
+            plan.reasons.push(data_sources::STILL_TO_BE_LOOKED_AT.to_owned());
         }
         self.choose_phases(&mut plan, &home, complete);
         plan.writer_at_the_end = home;

@@ -14,6 +14,7 @@ use crate::seen::{
     NetworkAclSeen, RegionSeen, SubnetGroupSeen,
 };
 use crate::settings::{ClusterSettings, InstanceSettings};
+use crate::task::EndpointKind;
 
 const VERSION: &str = "8.0.mysql_aurora.3.08.0";
 
@@ -431,4 +432,55 @@ fn missing_parameter_group_is_named() {
         BTreeMap::from([("gone".to_owned(), "aurora-mysql5.7".to_owned())]);
     let refused = decide(&request(), &seen).expect_err("it is of another family");
     assert!(refused.to_string().contains("aurora-mysql8.0"), "{refused}");
+}
+
+/// The runbook's three cases.
+fn with_data_sources() -> Request {
+    const SECRET: &str = "arn:aws:secretsmanager:us-west-2:1:secret:app";
+    let mut value = serde_json::to_value(request()).expect("JSON");
+    value["endpoints"]["superset"] = json!([
+        { "url": "https://home.example/", "login_secret_arn": SECRET, "data_sources": [
+            { "name": "mysql aurora-gdb1-write", "points_to": "home_writer", "password_secret_arn": SECRET },
+        ] },
+        { "url": "https://away.example", "login_secret_arn": SECRET, "data_sources": [
+            { "name": "mysql aurora-gdb2-read", "points_to": "away_reader", "password_secret_arn": SECRET },
+            { "name": "mysql aurora-gdb2-write", "remove": true },
+        ] },
+    ]);
+    Request::parse(&value).expect("a request")
+}
+
+#[test]
+fn data_sources_of_the_writer_move_with_it_and_the_others_when_away_is_rebuilt() {
+    let seen = world(&[("c1", "i1")], &[("c2", "i2")], Vec::new());
+
+    let sources = decide(&with_data_sources(), &seen).expect("a plan").data_sources;
+
+    let [writer] = &sources.home[..] else { panic!("{:?}", sources.home) };
+    let to = &writer.point.as_ref().expect("it stays").to;
+    assert_eq!((to.cluster_id.as_str(), to.endpoint), ("c1-restored", EndpointKind::Writer));
+    assert_eq!(writer.superset.url, "https://home.example");
+    let [reader, removed] = &sources.away[..] else { panic!("{:?}", sources.away) };
+    let to = &reader.point.as_ref().expect("it stays").to;
+    assert_eq!((to.cluster_id.as_str(), to.endpoint), ("c2-restored", EndpointKind::Reader));
+    assert!(removed.remove && removed.point.is_none());
+}
+
+/// Whether a data source is moved is known to Superset alone.
+#[test]
+fn complete_failback_still_has_its_data_sources_looked_at() {
+    let members =
+        [(&*arn("us-east-1", "c1-restored"), true), (&*arn("us-west-2", "c2-restored"), false)];
+    let mut seen = world(
+        &[("c1-restored", "i1-restored")],
+        &[("c2-restored", "i2-restored")],
+        vec![global("g2", &members)],
+    );
+    seen.dns[0].value = Some("c1-restored.cluster-x".to_owned());
+
+    let plan = decide(&with_data_sources(), &seen).expect("nothing stands against it");
+
+    assert_eq!(plan.decision, Decision::Proceed);
+    assert_eq!(first_phase(&plan), None, "nothing of the database is touched");
+    assert!(plan.reasons.iter().any(|r| r.contains("data sources")), "{:?}", plan.reasons);
 }
