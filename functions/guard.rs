@@ -23,7 +23,8 @@ pub(crate) async fn check(
     let seen = GuardSeen {
         survivor,
         reader_of,
-        network_acls: network::acls(aws, &guard.behind.region).await?,
+        target: observe::cluster(aws, &target.region, &target.cluster_id).await?,
+        network_acls: network::acls(aws, guard.behind.region()).await?,
         proof: table::recall(aws, database).await?.proof,
     };
     Ok(may_be_deleted(guard, target, resource_id, &seen))

@@ -7,6 +7,7 @@
 pub mod aws;
 pub mod dns;
 pub mod error;
+mod fence;
 mod guard;
 mod lock;
 pub mod network;
@@ -91,6 +92,7 @@ functions! {
     remember,
     remove_superset_source,
     request_approval,
+    restart_instances,
     restore_network,
     set_deletion_protection,
     start_failback,

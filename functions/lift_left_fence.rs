@@ -2,11 +2,12 @@
 //!
 //! - **State:** `LiftLeftFence`, before the plan is made: writes are refused until it is done.
 //! - **Requires:** nothing.
-//! - **Ensures:** if a fence is remembered and its promotion has not begun, none of its subnets is on it.
-//! - **Idempotent because** only subnets that are on the fence are moved.
-//! - **Answers:** DONE.
-//! - **Calls:** `dynamodb:GetItem`, `rds:DescribeDBClusters`, `rds:DescribeGlobalClusters`,
-//!   `ec2:DescribeNetworkAcls`, `ec2:ReplaceNetworkAclAssociation`.
+//! - **Ensures:** if a fence is remembered and its promotion has not begun, nothing is on it.
+//! - **Idempotent because** only what is on the fence is moved.
+//! - **Answers:** DONE, PENDING.
+//! - **Calls:** `dynamodb:GetItem`, `rds:DescribeDBClusters`, `rds:DescribeDBInstances`,
+//!   `rds:DescribeGlobalClusters`, `ec2:DescribeNetworkAcls`, `ec2:ReplaceNetworkAclAssociation`,
+//!   `rds:ModifyDBCluster`.
 
 use failback_plan::Answer;
 use serde::Deserialize;
@@ -14,8 +15,8 @@ use serde_json::Value;
 
 use crate::aws::Aws;
 use crate::error::FailbackError;
-use crate::lift_fence::{lift, promotion_reason};
-use crate::{request, table};
+use crate::lift_fence::promotion_reason;
+use crate::{fence, request, table};
 
 /// What the state passes in.
 #[derive(Debug, Clone, Deserialize)]
@@ -39,5 +40,5 @@ pub async fn lift_left_fence(aws: &Aws, input: Input) -> Result<Answer, Failback
     if let Some(reason) = promotion_reason(aws, &left.unless_promoted).await? {
         return Ok(Answer::done(format!("the fence stays: {reason}")));
     }
-    lift(aws, &left.fence).await
+    fence::lift(aws, &left.fence).await
 }

@@ -1,10 +1,10 @@
-//! Network ACLs: looking at them and replacing associations.
+//! Network ACLs and security groups: looking at them, and replacing associations.
 
 use std::collections::BTreeMap;
 
 use aws_sdk_ec2::types::{Filter, NetworkAcl, RuleAction};
 use failback_plan::network::replacements;
-use failback_plan::seen::NetworkAclSeen;
+use failback_plan::seen::{NetworkAclSeen, SecurityGroupSeen};
 use failback_plan::steps::NotAsPlanned;
 
 use crate::aws::Aws;
@@ -42,11 +42,11 @@ fn acl_seen(acl: &NetworkAcl) -> Read<NetworkAclSeen> {
 }
 
 /// Those of these security groups that exist.
-pub async fn existing_security_groups(
+pub async fn security_groups(
     aws: &Aws,
     region: &str,
     wanted: Vec<String>,
-) -> Read<Vec<String>> {
+) -> Read<Vec<SecurityGroupSeen>> {
     const CALL: &str = "ec2:DescribeSecurityGroups";
     if wanted.is_empty() {
         return Ok(Vec::new());
@@ -57,7 +57,12 @@ pub async fn existing_security_groups(
     let mut pages = request.into_paginator().items().send();
     let mut out = Vec::new();
     while let Some(item) = pages.next().await {
-        out.extend(item.map_err(|e| classify(CALL, e))?.group_id().map(str::to_owned));
+        let group = item.map_err(|e| classify(CALL, e))?;
+        out.push(SecurityGroupSeen {
+            id: required(group.group_id(), CALL, "an id")?.to_owned(),
+            vpc_id: required(group.vpc_id(), CALL, "a VPC")?.to_owned(),
+            denies_inbound: group.ip_permissions().is_empty(),
+        });
     }
     Ok(out)
 }

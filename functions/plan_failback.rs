@@ -74,7 +74,8 @@ async fn side(aws: &Aws, side: &Side) -> Result<RegionSeen, FailbackError> {
     }
     let given = side.captured.iter().flat_map(|c| c.cluster.security_group_ids.iter());
     let groups = clusters.iter().flat_map(|c| c.settings.security_group_ids.iter()).chain(given);
-    let wanted: std::collections::BTreeSet<String> = groups.cloned().collect();
+    let of_request = side.network.fence_group_id.iter().chain(&side.network.open_group_ids);
+    let wanted: std::collections::BTreeSet<String> = groups.chain(of_request).cloned().collect();
     Ok(RegionSeen {
         region: region.to_owned(),
         instances: observe::instances(aws, region, None).await?,
@@ -82,12 +83,7 @@ async fn side(aws: &Aws, side: &Side) -> Result<RegionSeen, FailbackError> {
         subnet_groups: observe::subnet_groups(aws, region).await?,
         cluster_parameter_groups: observe::cluster_parameter_groups(aws, region).await?,
         parameter_groups: observe::parameter_groups(aws, region).await?,
-        security_group_ids: network::existing_security_groups(
-            aws,
-            region,
-            wanted.into_iter().collect(),
-        )
-        .await?,
+        security_groups: network::security_groups(aws, region, wanted.into_iter().collect()).await?,
         network_acls: network::acls(aws, region).await?,
         clusters,
     })

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_rds::types::{DbCluster, DbInstance, LocalWriteForwardingStatus, Tag};
-use failback_plan::seen::{ClusterMemberSeen, ClusterSeen, InstanceSeen};
+use failback_plan::seen::{ClusterMemberSeen, ClusterSeen, GroupMembershipSeen, InstanceSeen};
 use failback_plan::settings::{
     ClusterSettings, Domain, InstanceSettings, Monitoring, PerformanceInsights, Role, ServerlessV2,
 };
@@ -38,6 +38,15 @@ pub(crate) fn cluster_seen(call: &'static str, cluster: &DbCluster) -> Read<Clus
         backtrack: cluster.backtrack_window().unwrap_or(0) > 0,
         activity_stream: matches!(activity_stream, Some("started" | "starting")),
         pending_modified: has_pending_values(cluster),
+        security_groups: cluster
+            .vpc_security_groups()
+            .iter()
+            .map(|group| {
+                let id = required(group.vpc_security_group_id(), call, "a security group's id")?;
+                let status = required(group.status(), call, "a security group's status")?;
+                Ok(GroupMembershipSeen { id: id.to_owned(), status: status.to_owned() })
+            })
+            .collect::<Read<_>>()?,
         members: members.collect::<Read<_>>()?,
         settings: cluster_settings(cluster),
     })
@@ -57,7 +66,7 @@ fn has_pending_values(cluster: &DbCluster) -> bool {
 
 fn cluster_settings(cluster: &DbCluster) -> ClusterSettings {
     let owned = |value: Option<&str>| value.map(str::to_owned);
-    let groups = cluster.vpc_security_groups().iter();
+    let groups = cluster.vpc_security_groups().iter().filter(|g| g.status() != Some("removing"));
     let own_option_group = cluster
         .db_cluster_option_group_memberships()
         .iter()

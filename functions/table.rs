@@ -62,19 +62,18 @@ pub(crate) async fn get(aws: &Aws, id: &str) -> Result<Option<Item>, FailbackErr
     Ok(answer.item)
 }
 
-fn memory_id(database: &str) -> String {
-    format!("memory#{database}")
-}
-
 /// What is remembered of a global database; nothing where the stack has no table.
 pub(crate) async fn recall(aws: &Aws, database: &str) -> Result<Memory, FailbackError> {
     if aws.stack().table_arn.is_none() {
         return Ok(Memory::default());
     }
-    let Some(item) = get(aws, &memory_id(database)).await? else { return Ok(Memory::default()) };
+    let Some(item) = get(aws, &Memory::item_id(database)).await? else {
+        return Ok(Memory::default());
+    };
     Ok(Memory {
         fence: document(&item, "fence")?,
         proof: document(&item, "proof")?,
+        closed_home: document(&item, "closed_home")?,
         captured_home: document(&item, "captured_home")?,
         captured_away: document(&item, "captured_away")?,
     })
@@ -91,10 +90,12 @@ pub(crate) async fn remember(
     let documents = [
         ("fence", json(&memory.fence)?),
         ("proof", json(&memory.proof)?),
+        ("closed_home", json(&memory.closed_home)?),
         ("captured_home", json(&memory.captured_home)?),
         ("captured_away", json(&memory.captured_away)?),
     ];
-    let mut request = client.update_item().table_name(name).key("id", text(memory_id(database)));
+    let mut request =
+        client.update_item().table_name(name).key("id", text(Memory::item_id(database)));
     let mut changes = Vec::new();
     for (field, document) in documents {
         let Some(document) = document else { continue };
@@ -112,11 +113,11 @@ pub(crate) async fn remember(
 
 /// Forgets a global database: its failback is complete.
 pub(crate) async fn forget(aws: &Aws, database: &str) -> Result<(), FailbackError> {
-    if get(aws, &memory_id(database)).await?.is_none() {
+    if get(aws, &Memory::item_id(database)).await?.is_none() {
         return Ok(());
     }
     let (client, name) = table(aws)?;
-    let request = client.delete_item().table_name(name).key("id", text(memory_id(database)));
+    let request = client.delete_item().table_name(name).key("id", text(Memory::item_id(database)));
     request.send().await.map_err(|e| classify("dynamodb:DeleteItem", e))?;
     Ok(())
 }

@@ -11,7 +11,9 @@
 use std::collections::BTreeSet;
 
 use failback_plan::Answer;
+use failback_plan::fence::Fence;
 use failback_plan::seen::{RegionSeen, Seen};
+use failback_plan::task::NetworkTargets;
 use failback_plan::verify::{Expectation, Row, differences, row};
 use serde::{Deserialize, Serialize};
 
@@ -61,6 +63,7 @@ async fn look(aws: &Aws, expect: &Expectation) -> Result<Seen, FailbackError> {
         .iter()
         .map(|c| c.region.as_str())
         .chain(expect.network.iter().map(|n| n.region.as_str()))
+        .chain(expect.closed.iter().map(Fence::region))
         .collect();
     let mut sides = Vec::new();
     for region in &regions {
@@ -70,7 +73,16 @@ async fn look(aws: &Aws, expect: &Expectation) -> Result<Seen, FailbackError> {
             side.instances
                 .extend(observe::instances(aws, region, Some(&wanted.cluster_id)).await?);
         }
-        if expect.network.iter().any(|n| n.region == *region) {
+        for fence in expect.closed.iter().filter(|fence| fence.region() == *region) {
+            let id = &fence.cluster.cluster_id;
+            if side.cluster(id).is_none() {
+                side.clusters.extend(observe::cluster(aws, region, id).await?);
+            }
+        }
+        let of_region = |n: &NetworkTargets| n.region == *region;
+        if expect.network.iter().any(of_region)
+            || expect.closed.iter().any(|fence| fence.region() == *region)
+        {
             side.network_acls = network::acls(aws, region).await?;
         }
         sides.push(side);

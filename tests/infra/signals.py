@@ -224,7 +224,7 @@ def event(machine, kind, **details):
     return {"id": "7", "type": kind, "details": details, "execution_arn": arn}
 
 
-LIFTED = '"3 subnets in eu-west-1 are off the fence, 3 of them newly"'
+LIFTED = '"gdb2 is off the fence: 3 subnets in eu-west-1 are on [acl-1], 3 newly"'
 LINES = [
     (said("promote-home", "CheckReplicationBeforeFence", "check_replication"), set()),
     (said("promote-home", "FenceWrites", "fence_writes"), {"FenceUp=1", "WritesRefused=1"}),
@@ -234,6 +234,8 @@ LINES = [
     ),
     (said("bring-home", "FenceWritesHome", "fence_writes"), set()),
     (said("retire-cluster", "DetachMember", "detach_member"), set()),
+    (said("promote-home", "RestartInstances", "restart_instances"), {"FenceUp=1", "WritesRefused=1"}),
+    (said("bring-home", "RestartInstancesHome", "restart_instances"), set()),
     (said("promote-home", "DetachMember", "detach_member"), {"FenceUp=1", "WritesRefused=1"}),
     (said("promote-home", "LiftFence", "lift_fence", detail=LIFTED), {"FenceUp=0", "WritesRefused=1"}),
     (said("bring-home", "LiftFence", "lift_fence", detail=LIFTED), {"FenceUp=0"}),

@@ -150,14 +150,14 @@ fn refusal_reaches_lambda_by_its_name_and_reason() {
 
 #[test]
 fn payload_that_does_not_fit_is_an_invalid_request() {
-    let event = json!({ "fence": { "region": "us-west-2", "fence_acl_id": "acl-1" } });
+    let event = json!({ "fence": { "cluster_resource_id": "cluster-1" } });
 
     let told = Bootstrap::start("fence_writes", aws(&WorldSpec::workshop()), &event).told();
 
     assert_eq!(told.path, "error");
     assert_eq!(told.body["errorType"], "InvalidRequest");
     let message = told.body["errorMessage"].as_str().expect("a text");
-    assert!(message.contains("missing field `restore`"), "{message}");
+    assert!(message.contains("missing field `cluster`"), "{message}");
 }
 
 #[test]

@@ -11,6 +11,7 @@ use failback_states::Status;
 
 use crate::approvals::{answer, asking, wait_for_question};
 use crate::events::put;
+use crate::fences::blind_behind_the_fence;
 use crate::proof::with_data_api;
 use crate::support::given::Given;
 use crate::support::rich::rich;
@@ -53,8 +54,13 @@ pub async fn made() -> Calls {
     drill.run("test", given.input.clone()).await.expect("it starts");
     note(&mut made, &drill);
 
+    let (drill, _) = rehearse_well(&Given::by_security_group()).await;
+    note(&mut made, &drill);
+    let (drill, _) = blind_behind_the_fence(&Given::by_security_group()).await;
+    note(&mut made, &drill);
     note_people(&mut made).await;
-    note_left_fence(&mut made).await;
+    note_left_fence(&mut made, Given::workshop()).await;
+    note_left_fence(&mut made, Given::by_security_group()).await;
     note_event(&mut made).await;
     // Name servers of a public zone are asked.
     let mut given = Given::workshop();
@@ -94,8 +100,7 @@ async fn note_event(made: &mut Calls) {
 }
 
 /// A run that lifts the fence which another one left.
-async fn note_left_fence(made: &mut Calls) {
-    let given = Given::workshop();
+async fn note_left_fence(made: &mut Calls, given: Given) {
     let drill = given.drill();
     let machine = machine_arn("failback");
     let first = drill.engine.start_execution(&machine, Some("first"), given.input.clone());

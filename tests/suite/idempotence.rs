@@ -110,9 +110,10 @@ fn resources(sandbox: &Sandbox) -> BTreeSet<String> {
     })
 }
 
-/// Runs of both strategies, and one with applications: between them they invoke every function.
-fn ways() -> [Given; 3] {
-    [rich(), Given::managed(), moving_and_removing()]
+/// Runs of both strategies and both fences, and one with applications: between them they invoke every
+/// function.
+fn ways() -> [Given; 4] {
+    [rich(), Given::managed(), moving_and_removing(), Given::by_security_group()]
 }
 
 /// What the runs tried and what acted in them.
@@ -191,6 +192,14 @@ async fn call_twice(bench: Bench, function: String, payload: Value) {
     }
 }
 
+/// A restart that is not known to have been accepted is asked for once more: one too many costs
+/// seconds, one too few leaves a session that writes. So they are not counted; asking twice at once
+/// still restarts once.
+fn but_restarts(mut effects: Effects) -> Effects {
+    effects.retain(|(function, _), _| function != "restart_instances");
+    effects
+}
+
 /// Runs all ways with and without meddling: the same was done, and the same is left.
 async fn nothing_more_happens<M, F>(meddle: M) -> Covered
 where
@@ -201,7 +210,7 @@ where
     for given in ways() {
         let (once, left_once) = undisturbed(&given).await;
         let (meddled, left_meddled) = run(&given, meddle).await;
-        assert_eq!(meddled.effects, once.effects);
+        assert_eq!(but_restarts(meddled.effects.clone()), but_restarts(once.effects));
         assert_eq!(left_meddled, left_once);
         covered.add(meddled);
     }
@@ -258,17 +267,24 @@ async fn call_throttled(bench: Bench, function: String, payload: Value) {
     };
     bench.sandbox.inject(any);
 
-    let (answer, _) = bench.call(&function, &payload).await;
+    let (answer, calls) = bench.call(&function, &payload).await;
 
-    assert_eq!(answer, Err("AwsUnavailable".to_owned()), "{function}");
     assert!(bench.sandbox.fingerprint() == before, "{function} changed something");
     bench.disarm();
+    if calls.is_empty() {
+        // It has nothing to ask about in this world: another one shows it.
+        bench.notes.borrow_mut().tried.remove(&function);
+        return;
+    }
+    assert_eq!(answer, Err("AwsUnavailable".to_owned()), "{function}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn throttled_call_is_reported_as_unavailable_and_changes_nothing() {
     let mut covered = Covered::default();
-    for mut given in [Given::workshop(), Given::managed(), moving_and_removing()] {
+    let given =
+        [Given::workshop(), Given::managed(), moving_and_removing(), Given::by_security_group()];
+    for mut given in given {
         given.add_secrets();
         let (notes, _) = run(&given, call_throttled).await;
         covered.add(notes);

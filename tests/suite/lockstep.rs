@@ -438,6 +438,16 @@ fn every_failure_before_the_promotion_lifts_the_fence() {
 }
 
 #[test]
+fn nothing_is_proven_or_promoted_while_a_session_may_be_older_than_the_fence() {
+    let machine = Machine::named("promote-home");
+    let unended = machine.reachable("FenceWrites", &["RestartInstancesDone?"]);
+    assert!(!unended.contains("NoteFence") && !unended.contains("DetachMember"), "{unended:?}");
+    let phases = Machine::named("bring-home");
+    let unended = phases.reachable("FenceWritesHome", &["RestartInstancesHomeDone?"]);
+    assert!(!unended.contains("RetireHome"), "{unended:?}");
+}
+
+#[test]
 fn nothing_lifts_the_fence_after_the_promotion() {
     let machine = Machine::named("promote-home");
     let after = machine.reachable("LimitDetachment", &[]);
@@ -507,7 +517,7 @@ fn waits_are_short_while_writes_are_refused() {
     let phases = Machine::named("bring-home");
     // Behind `WaitForStragglers` the promotion is called off or unclear, and haste would be wrong.
     let windows = [
-        (&promote, promote.reachable("NoteFence", &["WaitForStragglers"])),
+        (&promote, promote.reachable("FenceWrites", &["WaitForStragglers"])),
         (&switch_over, switch_over.reachable("LimitSwitchover", &[])),
         (&cut_over, cut_over.reachable("TakeInput", &[])),
         (&phases, phases.reachable("LimitSwitchedOver", &["CutOverWriter"])),

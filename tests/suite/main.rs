@@ -11,6 +11,7 @@ mod dependencies;
 mod deployment;
 mod docs;
 mod events;
+mod fences;
 mod idempotence;
 mod lockstep;
 mod permissions;

@@ -112,7 +112,7 @@ fn the_first_time(drill: &Drill, functions: &[&'static str], instead: Instead, a
 }
 
 /// Functions that may answer PENDING.
-const HESITANT: [&str; 21] = [
+const HESITANT: [&str; 25] = [
     "acquire_lock",
     "check_deletion",
     "check_detachment",
@@ -130,21 +130,31 @@ const HESITANT: [&str; 21] = [
     "delete_cluster",
     "delete_global_cluster",
     "detach_member",
+    "fence_writes",
+    "lift_fence",
+    "lift_left_fence",
     "remove_superset_source",
+    "restart_instances",
     "set_deletion_protection",
     "switch_over",
     "verify_topology",
 ];
 
+fn not_yet(_: &str) -> Option<Result<Value, FailbackError>> {
+    let mut answer = json!({ "state": "PENDING", "detail": "not yet", "asked": {} });
+    answer["position"] = Value::Null;
+    answer["proof"] = json!("lag_samples");
+    answer["from"] = Value::Null;
+    answer["to"] = Value::Null;
+    Some(Ok(answer))
+}
+
 fn hesitate(drill: &Drill) {
-    let pending = |_: &str| {
-        let not_yet = json!({
-            "state": "PENDING", "detail": "not yet", "position": null, "proof": "lag_samples",
-            "from": null, "to": null,
-        });
-        Some(Ok(not_yet))
-    };
-    the_first_time(drill, &HESITANT, pending, false);
+    the_first_time(drill, &HESITANT, not_yet, false);
+}
+
+fn hesitate_to_lift(drill: &Drill) {
+    the_first_time(drill, &["lift_fence", "lift_left_fence"], not_yet, false);
 }
 
 fn rejected() -> FailbackError {
@@ -176,6 +186,7 @@ fn ways() -> Vec<Way> {
         Way::new("hesitant switchover", Given::managed(), hesitate),
         Way::new("blind", Given::workshop(), |d| {
             change(d, |w| w.behaviour.metric_data_missing = true);
+            hesitate_to_lift(d);
         }),
         Way::new("drifting", Given::workshop(), |d| {
             let drifted = |_: &str| {
@@ -195,13 +206,13 @@ fn ways() -> Vec<Way> {
         Way::new("switchover that is not allowed", Given::managed(), |d| {
             the_first_time(d, &["switch_over"], |_| Some(Err(rejected())), false);
         }),
-        Way::new("phases stopped", Given::workshop(), nothing)
+        Way::new("phases stopped", Given::workshop(), hesitate_to_lift)
             .killed_at("bring-home", "RetireHome"),
-        Way::new("promotion stopped", Given::workshop(), nothing)
+        Way::new("promotion stopped", Given::workshop(), hesitate_to_lift)
             .killed_at("promote-home", "CheckReplicationBehindFence"),
         Way::new("continued", Given::workshop(), nothing)
             .after_one_stopped_at("bring-home", "LimitHomePromoted"),
-        Way::new("switchover behind a fence that nobody remembers", fenced(), nothing),
+        Way::new("switchover behind a fence that nobody remembers", fenced(), hesitate_to_lift),
         Way::new("applications", moving_and_removing(), nothing),
         Way::new("applications, hesitant", moving_and_removing(), hesitate),
         Way::new("an application that is down", moving_and_removing(), |d| {
@@ -319,9 +330,26 @@ fn is_an_end((machine, state): &State) -> bool {
         || ["Succeed", "Fail"].contains(&state["Type"].as_str().unwrap_or_default())
 }
 
-#[tokio::test(start_paused = true)]
-async fn run_stopped_at_any_state_is_finished_by_starting_again() {
-    let ways = ways();
+/// Ways on which the fence is a security group: it goes up and comes down in several steps.
+fn ways_by_group() -> Vec<Way> {
+    vec![
+        Way::new("by group", asking(Given::by_security_group()), nothing),
+        Way::new("by group, and called off", Given::by_security_group(), |d| {
+            let behind = |caller: &str| caller.contains("BehindFence").then(|| Err(rejected()));
+            the_first_time(d, &["check_replication"], behind, false);
+        }),
+        Way::new("by group, promotion stopped", Given::by_security_group(), nothing)
+            .killed_at("promote-home", "CheckReplicationBehindFence"),
+        Way::new("by group, phases stopped", Given::by_security_group(), nothing)
+            .killed_at("bring-home", "RetireHome"),
+        Way::new("by group, continued", Given::by_security_group(), nothing)
+            .after_one_stopped_at("promote-home", "RestartInstances"),
+    ]
+}
+
+/// Stops a run at every state that these ways enter, and has it finished by starting again; answers
+/// the states.
+async fn stop_everywhere(ways: &[Way]) -> BTreeSet<State> {
     let mut way_to: BTreeMap<State, usize> = BTreeMap::new();
     for (index, way) in ways.iter().enumerate() {
         let drill = way.given.drill();
@@ -349,16 +377,39 @@ async fn run_stopped_at_any_state_is_finished_by_starting_again() {
         }
     }
     assert!(broken.is_empty(), "{} of {}:\n{}", broken.len(), way_to.len(), broken.join("\n"));
+    way_to.into_keys().collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn run_stopped_at_any_state_is_finished_by_starting_again() {
+    let entered = stop_everywhere(&ways()).await;
 
     let unvisited: Vec<_> = all_states()
         .into_iter()
-        .filter(|state| !way_to.contains_key(state) && !is_an_end(state))
+        .filter(|state| !entered.contains(state) && !is_an_end(state))
         .map(|(machine, state)| format!("{machine}: {state}"))
         .collect();
     println!(
         "stopped at {} states of {}; never entered: {unvisited:#?}",
-        way_to.len(),
+        entered.len(),
         all_states().len()
     );
     assert!(unvisited.is_empty(), "no way leads to {unvisited:#?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn run_fenced_by_a_security_group_and_stopped_at_any_state_is_finished_by_starting_again() {
+    let entered = stop_everywhere(&ways_by_group()).await;
+
+    for (machine, state) in [
+        ("promote-home", "WaitForFenceWrites"),
+        ("promote-home", "WaitForRestartInstances"),
+        ("promote-home", "WaitForLiftFence"),
+        ("bring-home", "WaitForFenceWritesHome"),
+        ("bring-home", "WaitForRestartInstancesHome"),
+        ("bring-home", "WaitForLiftFenceOfStoppedChild"),
+        ("failback", "WaitForLiftLeftFence"),
+    ] {
+        assert!(entered.contains(&(machine.to_owned(), state.to_owned())), "{machine}: {state}");
+    }
 }

@@ -393,7 +393,7 @@ fn rows_of(answer: &Value) -> Option<Vec<Row>> {
 
 /// Their rows, by describe calls alone.
 async fn read_rows(aws: &Aws, clusters: Vec<ClusterExpectation>) -> Vec<Row> {
-    let expect = Expectation { clusters, network: Vec::new() };
+    let expect = Expectation { clusters, network: Vec::new(), closed: Vec::new() };
     let input = failback::verify_topology::Input { expect };
     let answer = failback::verify_topology::verify_topology(aws, input).await;
     answer.map(|output| output.table).unwrap_or_default()

@@ -119,8 +119,12 @@ fn cluster_fact(cluster: &ClusterSeen, region: &RegionSeen, seen: &Seen) -> Stri
     instances.sort_unstable();
     let protected = if cluster.settings.deletion_protection { ", protected" } else { "" };
     let going = if cluster.status == "deleting" { ", deleting" } else { "" };
+    let mut groups: Vec<&str> =
+        cluster.settings.security_group_ids.iter().map(String::as_str).collect();
+    groups.sort_unstable();
+    let groups = groups.join(", ");
     format!(
-        "{} ({standing}), {} {}, instances [{}]{protected}{going}",
+        "{} ({standing}), {} {}, instances [{}], security groups [{groups}]{protected}{going}",
         cluster.resource_id,
         cluster.engine,
         cluster.engine_version,

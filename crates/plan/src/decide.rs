@@ -12,14 +12,15 @@ mod tests;
 use std::collections::BTreeMap;
 
 use crate::basis::Basis;
+use crate::fence::{Fence, FenceBy};
+use crate::network::replacements;
 use crate::plan::{Decision, EndpointBefore, Expectations, Phase, PhasePlan, Phases, Plan};
 use crate::refusal::Refusal;
-use crate::request::{Request, Side, Strategy};
-use crate::seen::Seen;
+use crate::request::{FenceKind, Request, Side, Strategy};
+use crate::seen::{ClusterSeen, Seen};
 use crate::settings::{Captured, ClusterSettings};
 use crate::task::{
-    ClusterRef, Fence, Finish, Guard, InstancePlan, NetworkTargets, Promote, Protection, Rebuild,
-    Retire,
+    ClusterRef, Finish, Guard, InstancePlan, NetworkTargets, Promote, Protection, Rebuild, Retire,
 };
 use crate::verify::{ClusterExpectation, Expectation, MustBe};
 
@@ -75,7 +76,13 @@ impl<'a> Draft<'a> {
             away_restored: reference(&request.away, &request.away.restored_cluster_id),
             instances_home: instances(&request.home, "home", &captured_home)?,
             instances_away: instances(&request.away, "away", &captured_away)?,
-            home_subnets: subnets(&request.home, &seen.home, "home", &captured_home, None)?,
+            home_subnets: subnets(
+                &request.home,
+                &seen.home,
+                "home",
+                &captured_home,
+                seen.remembered.closed_home.as_ref(),
+            )?,
             away_subnets: subnets(
                 &request.away,
                 &seen.away,
@@ -94,8 +101,8 @@ impl<'a> Draft<'a> {
     fn plan(self, found: stage::Found, rebuilds: [bool; 2]) -> Plan {
         let request = self.request;
         let (home_rebuild, away_rebuild) = (self.rebuild_home(), self.rebuild_away());
-        let fence_away = self.fence(&request.away, &self.away_subnets);
-        let fence_home = self.fence(&request.home, &self.home_subnets);
+        let fence_away = fence(&request.away, &self.away, &self.captured_away, &self.away_subnets);
+        let fence_home = fence(&request.home, &self.home, &self.captured_home, &self.home_subnets);
         let (writer_names, reader_names) = self.dns();
         let (writer_secrets, reader_secrets) = self.secrets();
         let expect = self.expectations(&fence_away);
@@ -121,7 +128,7 @@ impl<'a> Draft<'a> {
             strategy: Strategy::Detach,
             basis: Basis::of(request, self.seen),
             approvals: request.approvals,
-            phases: phases(found.stage, complete),
+            phases: self.phases(found.stage, complete),
             retire_home: self.retire(
                 &request.home,
                 &self.home,
@@ -171,6 +178,21 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// Which phases run. Home's network is opened later than its turn as well, if something closed it
+    /// meanwhile: a fence that came late, or the next disaster; but never in front of a stale cluster.
+    fn phases(&self, stage: Stage, complete: bool) -> Phases {
+        let mut phases = phases(stage, complete);
+        let known = &self.captured_home.cluster_resource_id;
+        let stale = |c: &ClusterSeen| c.id == self.home.cluster_id || c.resource_id == *known;
+        let acls = &self.seen.home.network_acls;
+        let closed = replacements(acls, &self.home_subnets).is_ok_and(|open| !open.is_empty());
+        if !complete && closed && !self.seen.home.clusters.iter().any(stale) {
+            phases.restore_network =
+                PhasePlan { run: true, why: "home's subnets are closed".to_owned() };
+        }
+        phases
+    }
+
     /// Without write forwarding: what clients write through home's reader would reach away from
     /// behind the fence, and could be committed there after replication was proven.
     fn rebuild_home(&self) -> Rebuild {
@@ -214,14 +236,6 @@ impl<'a> Draft<'a> {
         }
     }
 
-    fn fence(&self, side: &Side, restore: &BTreeMap<String, String>) -> Fence {
-        Fence {
-            region: side.region.clone(),
-            fence_acl_id: side.network.fence_acl_id.clone(),
-            restore: restore.clone(),
-        }
-    }
-
     fn promote(&self, fence: &Fence) -> Promote {
         let writer = self
             .seen
@@ -254,14 +268,6 @@ impl<'a> Draft<'a> {
         let globals = &self.request.global_clusters;
         let writer_of = |g: &String| MustBe::GlobalWriter { global_cluster_id: g.clone() };
         let reader_of = |g: &String| MustBe::GlobalReader { global_cluster_id: g.clone() };
-        let fenced = NetworkTargets {
-            region: fence_away.region.clone(),
-            targets: fence_away
-                .restore
-                .keys()
-                .map(|subnet| (subnet.clone(), fence_away.fence_acl_id.clone()))
-                .collect(),
-        };
         let home_open =
             NetworkTargets { region: self.home.region.clone(), targets: self.home_subnets.clone() };
         let away_open =
@@ -285,10 +291,10 @@ impl<'a> Draft<'a> {
                 // Isolated again since, home would be promoted to serve nobody.
                 [home_open.clone()],
             ),
-            home_promoted: table([home_is_writer.clone()], [fenced.clone()]),
-            away_detached: table(
-                [home_is_writer.clone(), (&self.away, MustBe::RegionalWriter)],
-                [fenced],
+            home_promoted: closed(table([home_is_writer.clone()], []), fence_away),
+            away_detached: closed(
+                table([home_is_writer.clone(), (&self.away, MustBe::RegionalWriter)], []),
+                fence_away,
             ),
             away_retired: table([home_is_writer, (&self.away, MustBe::Deleted)], []),
             away_rebuilt: table(rebuilt.clone(), []),
@@ -375,7 +381,38 @@ fn table<const C: usize, const N: usize>(
         cluster_id: cluster.cluster_id.clone(),
         must_be,
     };
-    Expectation { clusters: clusters.into_iter().map(row).collect(), network: network.into() }
+    Expectation {
+        clusters: clusters.into_iter().map(row).collect(),
+        network: network.into(),
+        closed: Vec::new(),
+    }
+}
+
+/// The same, with this fence up.
+fn closed(table: Expectation, fence: &Fence) -> Expectation {
+    Expectation { closed: vec![fence.clone()], ..table }
+}
+
+/// What closes a side's cluster, and what it returns to.
+fn fence(
+    side: &Side,
+    cluster: &ClusterRef,
+    captured: &Captured,
+    subnets: &BTreeMap<String, String>,
+) -> Fence {
+    let network = &side.network;
+    let id = |id: &Option<String>| id.clone().unwrap_or_default();
+    let by = match network.fence {
+        FenceKind::NetworkAcl => {
+            FenceBy::NetworkAcl { acl_id: id(&network.fence_acl_id), restore: subnets.clone() }
+        }
+        FenceKind::SecurityGroup => FenceBy::SecurityGroup {
+            group_id: id(&network.fence_group_id),
+            restore: captured.cluster.security_group_ids.clone(),
+        },
+    };
+    let cluster_resource_id = captured.cluster_resource_id.clone();
+    Fence { cluster: cluster.clone(), cluster_resource_id, by }
 }
 
 fn phases(stage: Stage, complete: bool) -> Phases {

@@ -10,6 +10,7 @@
 pub mod approval;
 pub mod basis;
 pub mod decide;
+pub mod fence;
 pub mod incident;
 pub mod memory;
 pub mod network;

@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::fence::Fence;
 use crate::request::Request;
 use crate::settings::Captured;
-use crate::task::{ClusterRef, Fence};
+use crate::task::ClusterRef;
 
 /// Everything that is remembered of the failback of one global database.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -14,6 +15,8 @@ pub struct Memory {
     pub fence: Option<FenceLeft>,
     /// What was proven before the promotion.
     pub proof: Option<Proof>,
+    /// What closes the stale home cluster, and what its subnets return to once it is gone.
+    pub closed_home: Option<Fence>,
     /// Settings of home's cluster.
     pub captured_home: Option<Captured>,
     /// Settings of away's cluster.
@@ -24,7 +27,7 @@ pub struct Memory {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FenceLeft {
-    /// The subnets, and the network ACLs they return to.
+    /// The cluster behind it, and what it returns to.
     pub fence: Fence,
     /// The promotion that it was put up for.
     pub unless_promoted: Promotion,
@@ -69,6 +72,11 @@ pub struct Proof {
 }
 
 impl Memory {
+    /// The item of the stack's table that holds what is remembered of a global database.
+    pub fn item_id(database: &str) -> String {
+        format!("memory#{database}")
+    }
+
     /// What is not known already.
     pub fn beyond(&self, known: &Self) -> Self {
         fn new<T: Clone + PartialEq>(given: &Option<T>, known: &Option<T>) -> Option<T> {
@@ -77,6 +85,7 @@ impl Memory {
         Self {
             fence: new(&self.fence, &known.fence),
             proof: new(&self.proof, &known.proof),
+            closed_home: new(&self.closed_home, &known.closed_home),
             captured_home: new(&self.captured_home, &known.captured_home),
             captured_away: new(&self.captured_away, &known.captured_away),
         }

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::fence::Fence;
 use crate::refusal::Refusal;
-use crate::request::Network;
-use crate::seen::{NetworkAclSeen, RegionSeen};
-use crate::task::Fence;
+use crate::request::{FenceKind, Network};
+use crate::seen::{NetworkAclSeen, RegionSeen, SecurityGroupSeen};
 
 /// One association to replace.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,10 +59,11 @@ pub fn open_targets(
     subnet_ids: &[String],
     remembered: Option<&Fence>,
 ) -> Result<BTreeMap<String, String>, Refusal> {
-    let fence = usable_fence(seen, side, network)?;
+    let closing = usable_acl(seen, side, network)?;
+    let group = usable_group(seen, side, network)?;
+    let is_closing = |acl: &NetworkAclSeen| closing.is_some_and(|closing| closing.id == acl.id);
     let replaced_by_fence = |subnet: &String| {
-        let left = remembered.filter(|f| f.region == seen.region && f.fence_acl_id == fence.id)?;
-        let acl = left.restore.get(subnet)?;
+        let acl = remembered.and_then(|fence| fence.replaced_acl(&seen.region, subnet))?;
         seen.network_acls.iter().find(|known| known.id == *acl)
     };
     let mut targets = BTreeMap::new();
@@ -76,21 +77,20 @@ pub fn open_targets(
             let problem = format!("the subnet `{subnet}` is associated with no network ACL");
             return Err(unknown(problem, format!("{side}.network.subnet_ids")));
         };
-        if now.vpc_id != fence.vpc_id {
-            return Err(Refusal::FenceUnusable {
-                field: fence_field(side),
-                acl: fence.id.clone(),
-                problem: format!(
-                    "is of {}, but the subnet `{subnet}` is of {}",
-                    fence.vpc_id, now.vpc_id
-                ),
-            });
+        let acl = closing.map(|acl| ("fence_acl_id", &acl.id, &acl.vpc_id));
+        let group = group.map(|group| ("fence_group_id", &group.id, &group.vpc_id));
+        for (field, id, vpc_id) in acl.into_iter().chain(group) {
+            if now.vpc_id != *vpc_id {
+                let problem =
+                    format!("is of {vpc_id}, but the subnet `{subnet}` is of {}", now.vpc_id);
+                return Err(unusable(side, field, id, problem));
+            }
         }
         let target = match &network.open_acl_id {
             Some(id) => {
                 seen.network_acls.iter().find(|acl| acl.id == *id && acl.vpc_id == now.vpc_id)
             }
-            None if now.id != fence.id => Some(now),
+            None if !is_closing(now) => Some(now),
             None if replaced_by_fence(subnet).is_some() => replaced_by_fence(subnet),
             None => seen.network_acls.iter().find(|acl| acl.is_default && acl.vpc_id == now.vpc_id),
         };
@@ -110,32 +110,51 @@ pub fn open_targets(
     Ok(targets)
 }
 
-fn usable_fence<'a>(
-    seen: &'a RegionSeen,
-    side: &'static str,
-    network: &Network,
-) -> Result<&'a NetworkAclSeen, Refusal> {
-    let unusable = |problem: &str| Refusal::FenceUnusable {
-        field: fence_field(side),
-        acl: network.fence_acl_id.clone(),
-        problem: problem.to_owned(),
-    };
-    let fence = seen
-        .network_acls
-        .iter()
-        .find(|acl| acl.id == network.fence_acl_id)
-        .ok_or_else(|| unusable(&format!("does not exist in {}", seen.region)))?;
-    if !fence.denies_inbound {
-        return Err(unusable("has an entry that lets traffic in"));
+fn unusable(side: &str, field: &str, id: &str, problem: impl Into<String>) -> Refusal {
+    Refusal::FenceUnusable {
+        field: format!("{side}.network.{field}"),
+        fence: id.to_owned(),
+        problem: problem.into(),
     }
-    if fence.is_default {
-        return Err(unusable("is the default ACL of its VPC, which every other subnet shares"));
-    }
-    Ok(fence)
 }
 
-fn fence_field(side: &'static str) -> &'static str {
-    if side == "home" { "home.network.fence_acl_id" } else { "away.network.fence_acl_id" }
+/// The network ACL that closes subnets, where the request names one.
+fn usable_acl<'a>(
+    seen: &'a RegionSeen,
+    side: &str,
+    network: &Network,
+) -> Result<Option<&'a NetworkAclSeen>, Refusal> {
+    let Some(id) = &network.fence_acl_id else { return Ok(None) };
+    let refuse = |problem: String| Err(unusable(side, "fence_acl_id", id, problem));
+    let Some(acl) = seen.network_acls.iter().find(|acl| acl.id == *id) else {
+        return refuse(format!("does not exist in {}", seen.region));
+    };
+    if !acl.denies_inbound {
+        return refuse("has an entry that lets traffic in".to_owned());
+    }
+    if acl.is_default {
+        let problem = "is the default ACL of its VPC, which every other subnet shares";
+        return refuse(problem.to_owned());
+    }
+    Ok(Some(acl))
+}
+
+/// The security group that closes the cluster, where the request chooses one.
+fn usable_group<'a>(
+    seen: &'a RegionSeen,
+    side: &str,
+    network: &Network,
+) -> Result<Option<&'a SecurityGroupSeen>, Refusal> {
+    let chosen = network.fence == FenceKind::SecurityGroup;
+    let Some(id) = network.fence_group_id.as_ref().filter(|_| chosen) else { return Ok(None) };
+    let refuse = |problem: String| Err(unusable(side, "fence_group_id", id, problem));
+    let Some(group) = seen.security_groups.iter().find(|group| group.id == *id) else {
+        return refuse(format!("does not exist in {}", seen.region));
+    };
+    if !group.denies_inbound {
+        return refuse("has a rule that lets traffic in".to_owned());
+    }
+    Ok(Some(group))
 }
 
 #[cfg(test)]
@@ -161,9 +180,9 @@ mod tests {
 
     fn network(open: Option<&str>) -> Network {
         Network {
-            fence_acl_id: "acl-fence".to_owned(),
+            fence_acl_id: Some("acl-fence".to_owned()),
             open_acl_id: open.map(str::to_owned),
-            subnet_ids: Vec::new(),
+            ..Network::default()
         }
     }
 
@@ -217,5 +236,36 @@ mod tests {
         let refused =
             open_targets(&seen, "away", &network(Some("acl-x")), &["s1".to_owned()], None);
         assert!(matches!(refused, Err(Refusal::NetworkTargetUnknown { .. })), "{refused:?}");
+    }
+
+    #[test]
+    fn group_that_is_no_fence_is_refused_by_its_field() {
+        let by_group = Network {
+            fence: FenceKind::SecurityGroup,
+            fence_group_id: Some("sg-fence".to_owned()),
+            ..Network::default()
+        };
+        let refusal = |groups: Vec<SecurityGroupSeen>| {
+            let mut seen = region(vec![acl("acl-default", true, false, &["s1"])]);
+            seen.security_groups = groups;
+            let targets = open_targets(&seen, "away", &by_group, &["s1".to_owned()], None);
+            targets.map_err(|refused| refused.to_string())
+        };
+        let group = |vpc_id: &str, denies_inbound| SecurityGroupSeen {
+            id: "sg-fence".to_owned(),
+            vpc_id: vpc_id.to_owned(),
+            denies_inbound,
+        };
+
+        for (groups, words) in [
+            (vec![], "does not exist"),
+            (vec![group("vpc-1", false)], "lets traffic in"),
+            (vec![group("vpc-2", true)], "vpc-2"),
+        ] {
+            let refused = refusal(groups).expect_err("it closes nothing");
+            assert!(refused.contains("away.network.fence_group_id"), "{refused}");
+            assert!(refused.contains(words), "{refused}");
+        }
+        refusal(vec![group("vpc-1", true)]).expect("it is a fence, and no ACL is needed");
     }
 }

@@ -3,10 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use crate::basis::Basis;
+use crate::fence::Fence;
 use crate::request::{Approvals, Strategy};
 use crate::settings::Captured;
 use crate::task::{
-    ClusterRef, DataSources, DnsRecord, Fence, Finish, HostSecret, Limits, NetworkTargets, Promote,
+    ClusterRef, DataSources, DnsRecord, Finish, HostSecret, Limits, NetworkTargets, Promote,
     Rebuild, Retire, SwitchOver,
 };
 use crate::verify::Expectation;

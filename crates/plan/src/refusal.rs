@@ -92,10 +92,10 @@ pub enum Refusal {
     )]
     MissingDependency { kind: &'static str, name: String, region: String, cluster: String },
     #[error(
-        "{field} names `{acl}`, which {problem}. Clients could not be kept from writing to two \
+        "{field} names `{fence}`, which {problem}. Clients could not be kept from writing to two \
          clusters"
     )]
-    FenceUnusable { field: &'static str, acl: String, problem: String },
+    FenceUnusable { field: String, fence: String, problem: String },
     #[error("the network of {region} cannot be restored: {problem}. Give `{field}`")]
     NetworkTargetUnknown { region: String, problem: String, field: String },
     #[error(
@@ -108,6 +108,12 @@ pub enum Refusal {
          Give the settings an earlier execution captured as `{field}`"
     )]
     SettingsUnreadable { cluster: String, region: String, status: String, field: &'static str },
+    #[error(
+        "`{field}` names another cluster than the one that this failback began with, {known}: \
+         {problem}. Give that one its name back and start again. If nobody needs it any more, delete \
+         the item `{item}` from the stack's table, which remembers it, and start again"
+    )]
+    NotTheSameCluster { field: &'static str, known: String, problem: String, item: String },
     #[error("`{field}` asks for settings like those of `{like}`, which `{cluster}` does not have")]
     NoInstanceLike { field: String, like: String, cluster: String },
     #[error("DNS record {name}: {problem}. Correct `{field}`")]

@@ -1,11 +1,14 @@
 //! The execution's input: what an operator, or the environment, asks for.
 
+mod network;
 mod secret;
 pub mod superset;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+pub use network::{FenceKind, Network};
 
 use crate::settings::Captured;
 use crate::task::Limits;
@@ -124,21 +127,6 @@ pub struct RestoredInstance {
     /// The instance whose settings it takes; in order, the writer first, when absent.
     #[serde(default)]
     pub like: Option<String>,
-}
-
-/// Network ACLs of a Region.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Network {
-    /// The network ACL that denies everything.
-    pub fence_acl_id: String,
-    /// The ACL that open subnets have; when absent the one they have now, or the VPC's default
-    /// if that is the fence itself.
-    #[serde(default)]
-    pub open_acl_id: Option<String>,
-    /// The subnets; all of the cluster's DB subnet group when empty.
-    #[serde(default)]
-    pub subnet_ids: Vec<String>,
 }
 
 /// Ids of global clusters.
@@ -313,6 +301,7 @@ impl Request {
             ("limits.delete_s", l.delete_s),
             ("limits.create_s", l.create_s),
             ("limits.configure_s", l.configure_s),
+            ("limits.fence_s", l.fence_s),
             ("limits.catch_up_s", l.catch_up_s),
             ("limits.promote_s", l.promote_s),
             ("limits.dns_s", l.dns_s),
@@ -375,12 +364,7 @@ impl Side {
                 ));
             }
         }
-        if !self.network.fence_acl_id.starts_with("acl-") {
-            return Err(InvalidRequest::new(
-                format!("{name}.network.fence_acl_id"),
-                format!("is `{}`, which is not a network ACL id", self.network.fence_acl_id),
-            ));
-        }
+        self.network.check(name)?;
         if let Some(DataApi { secret_arn }) = &self.data_api {
             let parts: Vec<&str> = secret_arn.split(':').collect();
             let is_secret = matches!(parts[..], ["arn", _, "secretsmanager", region, _, "secret", _] if region == self.region);
@@ -390,12 +374,6 @@ impl Side {
                     format!("is not the ARN of a Secrets Manager secret in {}", self.region),
                 ));
             }
-        }
-        if self.network.open_acl_id.as_deref() == Some(&self.network.fence_acl_id) {
-            return Err(InvalidRequest::new(
-                format!("{name}.network.open_acl_id"),
-                "is the fence ACL itself: the subnets would never open again",
-            ));
         }
         Ok(())
     }

@@ -42,8 +42,8 @@ pub struct RegionSeen {
     pub cluster_parameter_groups: BTreeMap<String, String>,
     /// DB parameter groups: name → family.
     pub parameter_groups: BTreeMap<String, String>,
-    /// Ids of its security groups.
-    pub security_group_ids: Vec<String>,
+    /// Those of its security groups that were asked about.
+    pub security_groups: Vec<SecurityGroupSeen>,
     /// Its network ACLs.
     pub network_acls: Vec<NetworkAclSeen>,
 }
@@ -81,6 +81,8 @@ pub struct ClusterSeen {
     pub activity_stream: bool,
     /// `PendingModifiedValues` is not empty: what was captured is not what was intended.
     pub pending_modified: bool,
+    /// `VpcSecurityGroups`, also those that are being removed.
+    pub security_groups: Vec<GroupMembershipSeen>,
     /// `DBClusterMembers`.
     pub members: Vec<ClusterMemberSeen>,
     /// What a rebuilt cluster takes over.
@@ -176,6 +178,26 @@ pub struct NetworkAclSeen {
     pub denies_inbound: bool,
     /// Subnet → association id, as it stood when read.
     pub associations: BTreeMap<String, String>,
+}
+
+/// A security group.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecurityGroupSeen {
+    /// `GroupId`.
+    pub id: String,
+    /// `VpcId`.
+    pub vpc_id: String,
+    /// It has no rule that lets anything in.
+    pub denies_inbound: bool,
+}
+
+/// A security group as a cluster lists it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupMembershipSeen {
+    /// `VpcSecurityGroupId`.
+    pub id: String,
+    /// `active`, or `adding` or `removing` while it changes.
+    pub status: String,
 }
 
 /// A Route 53 record the request names.
@@ -294,6 +316,22 @@ impl GlobalClusterSeen {
 }
 
 impl ClusterSeen {
+    /// Whether it has, or is being given, this security group.
+    pub fn has_group(&self, id: &str) -> bool {
+        self.security_groups.iter().any(|group| group.id == id && group.status != "removing")
+    }
+
+    /// Whether these are the security groups it has, or will have once a change is through.
+    pub fn groups_will_be(&self, ids: &[String]) -> bool {
+        let coming: std::collections::BTreeSet<&str> = self
+            .security_groups
+            .iter()
+            .filter(|group| group.status != "removing")
+            .map(|group| group.id.as_str())
+            .collect();
+        coming == ids.iter().map(String::as_str).collect()
+    }
+
     /// Its writer instance, as the cluster lists it.
     pub fn writer_instance(&self) -> Option<&str> {
         self.members.iter().find(|m| m.is_writer).map(|m| m.instance_id.as_str())

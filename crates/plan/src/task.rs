@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::fence::Fence;
 use crate::request::superset::Provider;
 use crate::settings::{ClusterSettings, InstanceSettings};
 
@@ -55,21 +56,6 @@ pub struct ClusterRef {
     pub cluster_id: String,
     /// The cluster's ARN; global-cluster calls accept nothing else.
     pub arn: String,
-}
-
-/// The subnets of one Region and the network ACL that closes them to clients.
-///
-/// Remembered as subnet → ACL, never as association ids: EC2 issues a new association id at
-/// every replacement.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Fence {
-    /// The Region of the subnets.
-    pub region: String,
-    /// The network ACL that denies everything.
-    pub fence_acl_id: String,
-    /// Subnet → the ACL it returns to when the fence is lifted.
-    pub restore: BTreeMap<String, String>,
 }
 
 /// Subnets and the network ACL that each of them shall have.
@@ -379,6 +365,8 @@ pub struct Limits {
     pub create_s: u32,
     /// Seconds for settings that can only be applied after creation.
     pub configure_s: u32,
+    /// Seconds for a fence to be up, and where it is a security group for the instances to restart.
+    pub fence_s: u32,
     /// Seconds for replication to prove that nothing is in flight once writes are refused.
     pub catch_up_s: u32,
     /// Seconds for the promotion.
@@ -410,6 +398,7 @@ impl Default for Limits {
             delete_s: 5400,
             create_s: 7200,
             configure_s: 1800,
+            fence_s: 600,
             catch_up_s: 600,
             promote_s: 1800,
             dns_s: 600,

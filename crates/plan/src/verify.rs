@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::fence::Fence;
 use crate::network;
 use crate::seen::Seen;
 use crate::steps::is_serving;
@@ -13,8 +14,10 @@ use crate::task::NetworkTargets;
 pub struct Expectation {
     /// One row for each cluster.
     pub clusters: Vec<ClusterExpectation>,
-    /// Subnets and the ACL each must have: open, or the fence.
+    /// Subnets and the ACL that each must have when it is open.
     pub network: Vec<NetworkTargets>,
+    /// Fences that must be up.
+    pub closed: Vec<Fence>,
 }
 
 /// One row of the table.
@@ -100,6 +103,13 @@ pub fn differences(seen: &Seen, expected: &Expectation) -> Vec<String> {
                 format!("the subnet {} in {} is not on {}", c.subnet_id, targets.region, c.acl_id)
             })),
             Err(missing) => out.push(format!("{missing} is not seen in {}", targets.region)),
+        }
+    }
+    for fence in &expected.closed {
+        let side = if seen.home.region == fence.region() { &seen.home } else { &seen.away };
+        let cluster = side.cluster(&fence.cluster.cluster_id);
+        if !fence.is_gone_with_its_cluster(cluster) {
+            out.extend(fence.gap(&side.network_acls, cluster));
         }
     }
     out

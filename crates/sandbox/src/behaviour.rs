@@ -328,6 +328,8 @@ pub struct Timings {
     pub not_empty_s: f64,
     /// A modification.
     pub modify_s: f64,
+    /// A restart of an instance that a caller asked for.
+    pub reboot_s: f64,
     /// A failover between instances of a cluster.
     pub fail_over_instance_s: f64,
     /// A switchover.
@@ -381,6 +383,7 @@ impl Default for Timings {
             part_of_global_s: 15.0,
             not_empty_s: 30.0,
             modify_s: 20.0,
+            reboot_s: 30.0,
             fail_over_instance_s: 30.0,
             switchover_s: 120.0,
             replication_setup_s: 300.0,

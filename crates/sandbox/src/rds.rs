@@ -20,6 +20,7 @@ pub mod log;
 mod lookup_api;
 mod model;
 mod params;
+mod reboot_api;
 mod render;
 mod render_cluster;
 pub mod settings;
@@ -270,6 +271,7 @@ pub fn handle(world: &mut World, request: &Request) -> Result<Response, AwsError
         "CreateDBInstance" => instance_api::create(world, region, &params),
         "DescribeDBInstances" => instance_api::describe(world, region, &params),
         "ModifyDBInstance" => instance_api::modify(world, region, &params),
+        "RebootDBInstance" => reboot_api::reboot(world, region, &params),
         "DeleteDBInstance" => instance_api::delete(world, region, &params),
         "DescribeDBClusterSnapshots" => lookup_api::snapshots(world, region, &params),
         "DescribeDBSubnetGroups" => lookup_api::subnet_groups(world, region, &params),

@@ -280,13 +280,14 @@ impl World {
     fn any_client_reaches(&self, cluster: &rds::Cluster) -> bool {
         let locations = self.workload.locations();
         let subnets = self.cluster_subnets(&cluster.region, &cluster.id);
+        let groups = cluster.asked_groups(self.now_ms);
         let port = u16::try_from(cluster.settings.port).unwrap_or_default();
         locations.is_empty()
             || locations.iter().any(|client| {
                 let flow = Flow {
                     region: &cluster.region,
                     subnets: &subnets,
-                    groups: &cluster.settings.security_groups,
+                    groups: &groups,
                     client: client.ip,
                     port,
                 };
@@ -357,12 +358,23 @@ impl World {
             .unwrap_or_default()
     }
 
-    /// The security groups of a cluster; none when there is no such cluster.
+    /// Whether a session with a cluster that began then has ended since, because the instance was
+    /// started anew: the writer for writes, any for reads.
+    pub(crate) fn restarted_since(&self, target: &EndpointTarget, since_ms: i64) -> bool {
+        let EndpointTarget { region, cluster_id, kind } = target;
+        let Some(cluster) = self.rds.cluster(region, cluster_id) else { return false };
+        let served = |instance: &&rds::Instance| {
+            *kind == EndpointKind::Reader || cluster.writer_instance.as_ref() == Some(&instance.id)
+        };
+        self.rds.instances_of(cluster).filter(served).any(|i| i.booted_ms > since_ms)
+    }
+
+    /// The security groups of a cluster at this moment; none when there is no such cluster.
     #[must_use]
     pub fn cluster_security_groups(&self, region: &str, cluster_id: &str) -> Vec<String> {
         self.rds
             .cluster(region, cluster_id)
-            .map(|cluster| cluster.settings.security_groups.clone())
+            .map(|cluster| cluster.asked_groups(self.now_ms))
             .unwrap_or_default()
     }
 

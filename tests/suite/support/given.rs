@@ -32,6 +32,13 @@ impl Given {
         }
     }
 
+    /// The same, fenced by security groups, with the request of the example.
+    pub fn by_security_group() -> Self {
+        let input = include_str!("../../../statemachine/examples/security-group.json");
+        let input = serde_json::from_str(input).expect("the example is JSON");
+        Self { input, ..Self::workshop() }
+    }
+
     /// The same after a managed failover, with the request of the example.
     pub fn managed() -> Self {
         let input = include_str!("../../../statemachine/examples/managed.json");

@@ -99,6 +99,37 @@ pub fn draw(rng: &mut SmallRng) -> Faults {
     faults
 }
 
+/// What only a fence by a security group calls, and about how often a run does.
+const BY_GROUP: [(&str, u32); 3] =
+    [("ModifyDBCluster", 3), ("RebootDBInstance", 4), ("DescribeDBInstances", 40)];
+
+/// Functions that act only, or in another way, where the fence is a security group.
+const ACTING_BY_GROUP: [&str; 4] =
+    ["restart_instances", "restart_instances", "fence_writes", "lift_fence"];
+
+/// Draws what goes wrong with a fence by a security group, beside the rest.
+pub fn draw_by_group(faults: &mut Faults, rng: &mut SmallRng) {
+    if rng.random_bool(0.4) {
+        let (operation, often) = *pick(rng, &BY_GROUP);
+        let verb = match rng.random_range(0..5) {
+            0 => Verb::Throttle,
+            1 => Verb::InternalError,
+            2 => Verb::StaleRead { age_ms: rng.random_range(1_000..20_000) },
+            3 => Verb::Slow { factor: f64::from(rng.random_range(2..7)) },
+            _ => Verb::LoseReply,
+        };
+        let fault = Fault::next(verb, operation).after(rng.random_range(0..often));
+        faults.calls.push(fault.repeated(rng.random_range(1..3)));
+    }
+    if rng.random_bool(0.3) {
+        faults.invocations.push(Planned {
+            mishap: mishap(rng),
+            function: Some((*pick(rng, &ACTING_BY_GROUP)).to_owned()),
+            skip: rng.random_range(0..6),
+        });
+    }
+}
+
 fn of_a_call(rng: &mut SmallRng) -> Fault {
     let (operation, often) =
         if rng.random_bool(0.6) { *pick(rng, &CHANGES) } else { *pick(rng, &READS) };
@@ -135,7 +166,15 @@ fn of_a_call(rng: &mut SmallRng) -> Fault {
 
 fn of_an_invocation(rng: &mut SmallRng) -> Planned {
     let acting = rng.random_bool(0.8);
-    let mishap = match rng.random_range(0..7) {
+    Planned {
+        mishap: mishap(rng),
+        function: acting.then(|| (*pick(rng, &ACTING)).to_owned()),
+        skip: if acting { rng.random_range(0..3) } else { rng.random_range(0..150) },
+    }
+}
+
+fn mishap(rng: &mut SmallRng) -> Mishap {
+    match rng.random_range(0..7) {
         0 => Mishap::CrashBefore,
         1 => Mishap::CrashAfter,
         2 => Mishap::KilledBefore,
@@ -143,11 +182,6 @@ fn of_an_invocation(rng: &mut SmallRng) -> Planned {
         4 => Mishap::Unanswered,
         5 => Mishap::Late { by_ms: rng.random_range(55_000..90_000) },
         _ => Mishap::Twice,
-    };
-    Planned {
-        mishap,
-        function: acting.then(|| (*pick(rng, &ACTING)).to_owned()),
-        skip: if acting { rng.random_range(0..3) } else { rng.random_range(0..150) },
     }
 }
 

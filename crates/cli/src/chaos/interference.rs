@@ -309,6 +309,29 @@ fn protect(world: &mut World, names: &Names) -> Option<Struck> {
 }
 
 fn lift_fence(world: &mut World, names: &Names, excuses: &mut Excuses) -> Option<Struck> {
+    lift_group(world, names, excuses).or_else(|| lift_acl(world, names, excuses))
+}
+
+/// Gives away's cluster the security groups that its like in the Region has.
+fn lift_group(world: &mut World, names: &Names, excuses: &mut Excuses) -> Option<Struck> {
+    let (region, id) = &names.away;
+    let here = world.rds.regions.get_mut(region)?;
+    let open = here.clusters.get("gdb2-bystander")?.settings.security_groups.clone();
+    let cluster = here.clusters.get_mut(id)?;
+    if cluster.settings.security_groups == open {
+        return None;
+    }
+    cluster.detached_ms.clear();
+    for group in &open {
+        cluster.attached_ms.remove(group);
+    }
+    let what = format!("{id} is given [{}]", open.join(", "));
+    cluster.settings.security_groups = open;
+    excuses.fence_opened = true;
+    did(what, None)
+}
+
+fn lift_acl(world: &mut World, names: &Names, excuses: &mut Excuses) -> Option<Struck> {
     let (region, id) = &names.away;
     let subnets = world.cluster_subnets(region, id);
     let open = open_acl(&world.network, region)?;

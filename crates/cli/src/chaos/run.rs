@@ -26,6 +26,9 @@ use crate::drill::{CannotBegin, Drill, plan_of};
 /// How often the failback is started again at most.
 const AGAIN_MAX: usize = 3;
 
+/// Makes another source of chance of a seed.
+const OF_FENCES: u64 = 0x0fea_684e;
+
 /// How long an operator takes to look and to start again.
 const PAUSE_MS: i64 = 20 * 60_000;
 
@@ -63,9 +66,14 @@ pub fn one(seed: u64, without: Option<Safeguard>, traced: bool) -> Result<Done, 
 
 async fn run(seed: u64, without: Option<Safeguard>, traced: bool) -> Result<Done, CannotBegin> {
     let mut rng = SmallRng::seed_from_u64(seed);
-    let scene = worlds::draw(seed, &mut rng);
-    let faults = faults::draw(&mut rng);
+    let mut scene = worlds::draw(seed, &mut rng);
+    let mut faults = faults::draw(&mut rng);
     let interference = interference::draw(&mut rng);
+    let mut of_fences = SmallRng::seed_from_u64(seed ^ OF_FENCES);
+    worlds::draw_fences(&mut scene, &mut of_fences);
+    if scene.by_group {
+        faults::draw_by_group(&mut faults, &mut of_fences);
+    }
     let machines = match without {
         Some(safeguard) => {
             definitions::load_rewritten(|name, machine| safeguard.rewrite(name, machine))?

@@ -16,6 +16,8 @@ use crate::lambda::mishap::Mishaps;
 pub enum Safeguard {
     /// Writes are refused in away before home is promoted.
     Fence,
+    /// Sessions that a security group leaves alive are ended before home is promoted.
+    Restart,
     /// Home is promoted only when replication is proven to have caught up.
     LagGate,
     /// A cluster is deleted only if it is the very one the plan was made for.
@@ -33,8 +35,9 @@ pub enum Safeguard {
 }
 
 /// Those that the table is made of.
-pub const SAFEGUARDS: [Safeguard; 8] = [
+pub const SAFEGUARDS: [Safeguard; 9] = [
     Safeguard::Fence,
+    Safeguard::Restart,
     Safeguard::LagGate,
     Safeguard::DeletionGuard,
     Safeguard::Snapshot,
@@ -49,6 +52,7 @@ impl Safeguard {
     pub fn name(self) -> &'static str {
         match self {
             Self::Fence => "fence",
+            Self::Restart => "restart",
             Self::LagGate => "lag-gate",
             Self::DeletionGuard => "deletion-guard",
             Self::Snapshot => "snapshot",
@@ -63,6 +67,7 @@ impl Safeguard {
     pub fn how(self) -> &'static str {
         match self {
             Self::Fence => "`FenceWrites` of promote-home does nothing",
+            Self::Restart => "`RestartInstances` of promote-home does nothing",
             Self::LagGate => "`CheckReplication…` is not asked",
             Self::DeletionGuard => "`delete_instances` and `delete_cluster` go by the name alone",
             Self::Snapshot => {
@@ -93,6 +98,7 @@ impl Safeguard {
         let is = |begins: &str| task.starts_with(begins);
         match self {
             Self::Fence => machine == "promote-home" && task == "FenceWrites",
+            Self::Restart => machine == "promote-home" && task == "RestartInstances",
             Self::LagGate => is("CheckReplication"),
             Self::DeletionGuard => is("Guard"),
             Self::Verify => is("VerifyTopology"),

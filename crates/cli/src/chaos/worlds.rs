@@ -41,6 +41,8 @@ pub struct Scene {
     pub rejoined: bool,
     /// Who answers when the first run asks.
     pub approver: Approver,
+    /// A side is fenced by a security group.
+    pub by_group: bool,
 }
 
 /// Draws a world.
@@ -53,6 +55,7 @@ pub fn draw(seed: u64, rng: &mut SmallRng) -> Scene {
         refused: None,
         rejoined: false,
         approver: Approver::Auto,
+        by_group: false,
     };
     clients(&mut scene, rng);
     instances(&mut scene, rng);
@@ -82,6 +85,24 @@ fn applications(scene: &mut Scene, seed: u64) {
         *last = json!({ "name": last["name"], "remove": true });
     }
     scene.traits.push("applications with data sources of their own".to_owned());
+}
+
+/// The security group that closes a cluster, in the Regions of the workshop.
+const FENCE_GROUPS: [(&str, &str); 2] =
+    [("home", "sg-0fe9ce0a11c105e01"), ("away", "sg-0fe9ce0a11c105e02")];
+
+/// Draws by what each side is fenced. From a source of chance of its own: where it is a network ACL,
+/// a seed means what it would mean without this.
+pub fn draw_fences(scene: &mut Scene, rng: &mut SmallRng) {
+    for (side, group) in FENCE_GROUPS {
+        if rng.random_bool(0.4) {
+            let network = &mut scene.setup.input[side]["network"];
+            network["fence"] = json!("security_group");
+            network["fence_group_id"] = json!(group);
+            scene.by_group = true;
+            scene.traits.push(format!("{side}: fenced by a security group"));
+        }
+    }
 }
 
 fn clients(scene: &mut Scene, rng: &mut SmallRng) {

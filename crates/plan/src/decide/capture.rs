@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use crate::fence::Fence;
 use crate::network;
 use crate::refusal::Refusal;
 use crate::request::Side;
 use crate::seen::{ClusterSeen, RegionSeen};
 use crate::settings::Captured;
-use crate::task::{Fence, InstancePlan};
+use crate::task::InstancePlan;
 
 /// The same for every run that meets the same cluster, different for a later cluster of its name.
 pub(super) fn final_snapshot_id(side: &Side, resource_id: &str) -> String {
@@ -20,16 +21,43 @@ pub(super) fn final_snapshot_id(side: &Side, resource_id: &str) -> String {
 
 /// Settings of the cluster that is replaced: as it is seen, as an earlier execution saw it, or, when
 /// its successor is complete and nothing is created from them any more, the successor's own.
+///
+/// The security group of a fence is none of its settings: who rebuilt a cluster with it would lock
+/// its clients out.
 pub(super) fn capture(
     side: &Side,
     seen: &RegionSeen,
     field: &'static str,
 ) -> Result<Captured, Refusal> {
+    let mut captured = capture_all(side, seen, field)?;
+    if !side.network.open_group_ids.is_empty() {
+        captured.cluster.security_group_ids.clone_from(&side.network.open_group_ids);
+    }
+    if is_behind_fence(&captured, side) {
+        return Err(Refusal::NetworkTargetUnknown {
+            region: seen.region.clone(),
+            problem: format!(
+                "`{}` is behind the security group of its fence, and nothing says which groups it \
+                 has when it is open",
+                side.cluster_id
+            ),
+            field: field.replace("captured", "network.open_group_ids"),
+        });
+    }
+    Ok(captured)
+}
+
+fn is_behind_fence(captured: &Captured, side: &Side) -> bool {
+    let fence = side.network.fence_group_id.as_ref();
+    fence.is_some_and(|id| captured.cluster.security_group_ids.contains(id))
+}
+
+fn capture_all(side: &Side, seen: &RegionSeen, field: &'static str) -> Result<Captured, Refusal> {
     let cluster = seen.cluster(&side.cluster_id);
     if let Some(cluster) = cluster
         && cluster.status != "deleting"
     {
-        let read = with_earlier(capture_cluster(cluster, seen), side.captured.as_ref());
+        let read = with_earlier(capture_cluster(cluster, seen), side);
         if read.instances.is_empty() {
             return Err(Refusal::SettingsUnreadable {
                 cluster: cluster.id.clone(),
@@ -74,10 +102,14 @@ pub(super) fn capture(
 
 /// An interrupted run may have switched protection off and deleted instances already: of the same
 /// cluster, what was seen then is still what is to be rebuilt.
-fn with_earlier(now: Captured, earlier: Option<&Captured>) -> Captured {
+fn with_earlier(now: Captured, side: &Side) -> Captured {
+    let earlier = side.captured.as_ref();
     let same = earlier.filter(|e| e.cluster_resource_id == now.cluster_resource_id);
     let Some(earlier) = same else { return now };
     let mut merged = now;
+    if is_behind_fence(&merged, side) {
+        merged.cluster.security_group_ids.clone_from(&earlier.cluster.security_group_ids);
+    }
     merged.cluster.deletion_protection |= earlier.cluster.deletion_protection;
     for instance in &earlier.instances {
         if !merged.instances.iter().any(|i| i.captured_from == instance.captured_from) {

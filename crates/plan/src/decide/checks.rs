@@ -1,5 +1,6 @@
 //! Everything that must hold before anything is touched.
 
+use crate::memory::Memory;
 use crate::refusal::Refusal;
 use crate::request::{Request, Side};
 use crate::seen::{ClusterSeen, GlobalClusterSeen, InstanceSeen, RegionSeen, Seen};
@@ -21,6 +22,8 @@ pub(super) fn all(request: &Request, seen: &Seen, stage: Stage, keeps_away: bool
         stale_home(request, seen)?;
     }
     if stage <= Stage::RebuildHome {
+        still_the_same(request, &request.home, &seen.home, "home.cluster_id")?;
+        still_the_same(request, &request.away, &seen.away, "away.cluster_id")?;
         away(request, seen)?;
         engines(request, seen)?;
     }
@@ -38,6 +41,33 @@ fn no_operation_runs(request: &Request, seen: &Seen) -> Checked {
         }
     }
     Ok(())
+}
+
+/// A run that is continued goes on with the clusters it began with: one that has been given the name
+/// of another would be deleted, or home rebuilt from it, and one that only lost its name would be
+/// taken for gone and have its network opened.
+fn still_the_same(
+    request: &Request,
+    side: &Side,
+    seen: &RegionSeen,
+    field: &'static str,
+) -> Checked {
+    let known = side.captured.as_ref().map(|captured| captured.cluster_resource_id.as_str());
+    let Some(known) = known.filter(|id| !id.is_empty()) else { return Ok(()) };
+    let of_that_name = seen.cluster(&side.cluster_id).filter(|c| c.resource_id != known);
+    let elsewhere =
+        seen.clusters.iter().find(|c| c.resource_id == known && c.id != side.cluster_id);
+    let problem = match (of_that_name, elsewhere) {
+        (None, None) => return Ok(()),
+        (_, Some(moved)) => format!("that one is called `{}` now", moved.id),
+        (Some(other), None) => format!("`{}` is {} now", other.id, other.resource_id),
+    };
+    Err(Refusal::NotTheSameCluster {
+        field,
+        known: known.to_owned(),
+        problem: format!("in {}, {problem}", seen.region),
+        item: Memory::item_id(&request.global_clusters.former),
+    })
 }
 
 /// The cluster that is to be deleted first must be stale beyond doubt.
@@ -178,7 +208,7 @@ pub(super) fn dependencies(
         None => return Err(missing("a DB subnet group", "(none)")),
     }
     for id in &settings.security_group_ids {
-        if !seen.security_group_ids.contains(id) {
+        if !seen.security_groups.iter().any(|group| group.id == *id) {
             return Err(missing("the security group", id));
         }
     }

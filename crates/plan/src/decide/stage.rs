@@ -3,7 +3,7 @@
 
 use crate::plan::Phase;
 use crate::refusal::Refusal;
-use crate::request::Request;
+use crate::request::{FenceKind, Request};
 use crate::seen::{ClusterSeen, Seen};
 
 /// How far a failback has come.
@@ -131,12 +131,17 @@ fn was_proven(seen: &Seen, restored: &ClusterSeen, away: &ClusterSeen) -> bool {
 
 /// Every run fences away before it promotes home, and leaves the fence until away is rebuilt.
 fn is_fenced(request: &Request, seen: &Seen, away: &ClusterSeen) -> bool {
+    let network = &request.away.network;
+    if network.fence == FenceKind::SecurityGroup {
+        let fence = network.fence_group_id.as_ref();
+        return fence.is_some_and(|id| away.groups_will_be(std::slice::from_ref(id)));
+    }
     let group = away.settings.subnet_group.as_deref();
     let of_group = seen.away.subnets_of_group(group);
-    let network = &request.away.network;
     let subnets = if network.subnet_ids.is_empty() { of_group } else { &network.subnet_ids };
     let on_fence = |subnet: &String| {
-        seen.away.acl_of_subnet(subnet).is_some_and(|acl| acl.id == network.fence_acl_id)
+        let acl = seen.away.acl_of_subnet(subnet);
+        acl.is_some_and(|acl| Some(&acl.id) == network.fence_acl_id.as_ref())
     };
     !subnets.is_empty() && subnets.iter().all(on_fence)
 }

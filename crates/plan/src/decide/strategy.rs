@@ -3,12 +3,13 @@
 use super::endpoints::all_right;
 use super::stage::{self, Found, Stage};
 use super::{checks, data_sources, endpoints, table};
+use crate::fence::Fence;
 use crate::plan::{Decision, PhasePlan, Plan};
 use crate::refusal::Refusal;
 use crate::request::{Request, Strategy};
 use crate::seen::{ClusterSeen, GlobalClusterSeen, Seen};
 use crate::steps::{TERMINAL_CLUSTER_STATUSES, differ};
-use crate::task::{ClusterRef, Fence, InstancePlan, SwitchOver};
+use crate::task::{ClusterRef, InstancePlan, SwitchOver};
 use crate::verify::{MustBe, differences};
 use crate::versions::can_switch_over;
 
@@ -322,10 +323,9 @@ impl Switch {
     /// Of a run that was to detach and was interrupted.
     fn fence_left(&self, plan: &Plan, seen: &Seen) -> Option<Fence> {
         let fence = &plan.promote.fence;
-        let is_up = |subnet: &String| {
-            seen.away.acl_of_subnet(subnet).is_some_and(|acl| acl.id == fence.fence_acl_id)
-        };
-        (self.moment == Moment::Before && fence.restore.keys().any(is_up)).then(|| fence.clone())
+        let away = seen.away.cluster(&fence.cluster.cluster_id);
+        let is_up = fence.is_partly_up(&seen.away.network_acls, away);
+        (self.moment == Moment::Before && is_up).then(|| fence.clone())
     }
 
     /// `rebuild_home` does not run: it says what home has to be, of the cluster that is there.

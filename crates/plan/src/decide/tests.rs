@@ -10,8 +10,8 @@ use super::*;
 use crate::memory::Memory;
 use crate::plan::Decision;
 use crate::seen::{
-    ClusterMemberSeen, ClusterSeen, DnsSeen, GlobalClusterSeen, InstanceSeen, MemberSeen,
-    NetworkAclSeen, RegionSeen, SubnetGroupSeen,
+    ClusterMemberSeen, ClusterSeen, DnsSeen, GlobalClusterSeen, GroupMembershipSeen, InstanceSeen,
+    MemberSeen, NetworkAclSeen, RegionSeen, SecurityGroupSeen, SubnetGroupSeen,
 };
 use crate::settings::{ClusterSettings, InstanceSettings};
 use crate::task::EndpointKind;
@@ -157,7 +157,7 @@ fn after_a_failover_everything_is_still_to_do() {
     assert_eq!(plan.retire_home.final_snapshot_id, "c1-final-c1");
     assert_eq!(plan.rebuild_home.source.arn, arn("us-west-2", "c2"));
     assert_eq!(plan.rebuild_away.source.arn, arn("us-east-1", "c1-restored"));
-    assert_eq!(plan.promote.fence.restore, [("s".to_owned(), "acl-default".to_owned())].into());
+    assert_eq!(plan.promote.fence.replaced_acl("us-west-2", "s"), Some(&"acl-default".to_owned()));
     assert!(plan.finish.protection.iter().all(|p| p.enabled));
 }
 
@@ -230,9 +230,14 @@ fn fence_of_an_earlier_run_returns_to_what_it_replaced() {
     own.is_default = false;
     seen.away.network_acls.push(own);
     let without = decide(&request(), &seen).expect("nothing stands against it");
-    assert_eq!(without.promote.fence.restore["s"], "acl-default");
+    let replaced = |plan: &Plan| plan.promote.fence.replaced_acl("us-west-2", "s").cloned();
+    assert_eq!(replaced(&without).as_deref(), Some("acl-default"));
 
-    let fence = Fence { restore: [("s".into(), "acl-own".into())].into(), ..without.promote.fence };
+    let by = FenceBy::NetworkAcl {
+        acl_id: "acl-fence2".into(),
+        restore: [("s".into(), "acl-own".into())].into(),
+    };
+    let fence = Fence { by, ..without.promote.fence };
     let unless_promoted = crate::memory::Promotion {
         cluster: without.promote.cluster,
         global_cluster_id: without.promote.global_cluster_id,
@@ -240,7 +245,7 @@ fn fence_of_an_earlier_run_returns_to_what_it_replaced() {
     seen.remembered.fence = Some(crate::memory::FenceLeft { fence, unless_promoted });
     let with = decide(&request(), &seen).expect("nothing stands against it");
 
-    assert_eq!(with.promote.fence.restore["s"], "acl-own");
+    assert_eq!(replaced(&with).as_deref(), Some("acl-own"));
 }
 
 #[test]
@@ -483,4 +488,97 @@ fn complete_failback_still_has_its_data_sources_looked_at() {
     assert_eq!(plan.decision, Decision::Proceed);
     assert_eq!(first_phase(&plan), None, "nothing of the database is touched");
     assert!(plan.reasons.iter().any(|r| r.contains("data sources")), "{:?}", plan.reasons);
+#[test]
+fn another_cluster_of_the_stale_one_s_name_is_refused_by_a_run_that_continues() {
+    let seen = world(&[("c1", "i1")], &[("c2", "i2")], Vec::new());
+    let mut request = request();
+    request.home.captured = Some(decide(&request, &seen).expect("a plan").captured_home);
+
+    let mut swapped = seen.clone();
+    swapped.home.clusters[0].resource_id = "cluster-OTHER".to_owned();
+    let refused = decide(&request, &swapped).expect_err("it would be deleted").to_string();
+    assert!(refused.contains("home.cluster_id") && refused.contains("cluster-OTHER"), "{refused}");
+
+    let mut renamed = seen.clone();
+    renamed.home.clusters[0].id = "c1-old".to_owned();
+    let refused = decide(&request, &renamed).expect_err("it is not gone").to_string();
+    assert!(refused.contains("`c1-old`") && refused.contains("memory#g0"), "{refused}");
+
+    request.away.captured = request.home.captured.clone();
+    let refused =
+        decide(&request, &seen).expect_err("home is not rebuilt from another").to_string();
+    assert!(refused.contains("away.cluster_id"), "{refused}");
+}
+
+#[test]
+fn home_that_was_closed_again_is_opened_but_never_in_front_of_a_stale_cluster() {
+    let mut seen = fenced(promoted());
+    let [open, fence] = &mut seen.home.network_acls[..] else { panic!("two ACLs") };
+    fence.associations = std::mem::take(&mut open.associations);
+
+    let plan = decide(&request(), &seen).expect("nothing stands against it");
+    assert_eq!(first_phase(&plan), Some("restore_network"));
+    assert!(!plan.phases.rebuild_home.run && plan.phases.cut_over_writer.run);
+
+    let mut request = request();
+    request.home.captured = Some(plan.captured_home);
+    request.home.captured.as_mut().expect("given").cluster_resource_id = "cluster-C1".to_owned();
+    let (mut stale, _) = cluster("us-east-1", "c1", "i1");
+    stale.id = "c1-old".to_owned();
+    seen.home.clusters.push(stale);
+    let plan = decide(&request, &seen).expect("nothing stands against it");
+    assert_eq!(first_phase(&plan), Some("cut_over_writer"));
+}
+
+/// The same, where both sides are fenced by a security group.
+fn by_group(mut request: Request) -> Request {
+    for (side, id) in [(&mut request.home, "sg-fence1"), (&mut request.away, "sg-fence2")] {
+        side.network.fence = FenceKind::SecurityGroup;
+        side.network.fence_group_id = Some(id.to_owned());
+    }
+    request
+}
+
+/// Gives a side's clusters these security groups, and lets the side know them and its fence's.
+fn grouped(side: &mut RegionSeen, fence: &str, groups: &[&str]) {
+    let group = |id: &str, denies_inbound| SecurityGroupSeen {
+        id: id.to_owned(),
+        vpc_id: "vpc".to_owned(),
+        denies_inbound,
+    };
+    side.security_groups = vec![group(fence, true), group("sg-open", false)];
+    for cluster in &mut side.clusters {
+        cluster.settings.security_group_ids = groups.iter().map(|id| (*id).to_owned()).collect();
+        cluster.security_groups = groups
+            .iter()
+            .map(|id| GroupMembershipSeen { id: (*id).to_owned(), status: "active".to_owned() })
+            .collect();
+    }
+}
+
+#[test]
+fn group_of_the_fence_is_never_carried_over_into_a_rebuilt_cluster() {
+    let mut seen = world(&[("c1", "i1")], &[("c2", "i2")], vec![]);
+    grouped(&mut seen.home, "sg-fence1", &["sg-open"]);
+    grouped(&mut seen.away, "sg-fence2", &["sg-open"]);
+    let mut request = by_group(request());
+    let open = decide(&request, &seen).expect("nothing stands against it");
+    let restore = vec!["sg-open".to_owned()];
+    let by = FenceBy::SecurityGroup { group_id: "sg-fence2".to_owned(), restore: restore.clone() };
+    assert_eq!(open.promote.fence.by, by);
+
+    grouped(&mut seen.home, "sg-fence1", &["sg-fence1"]);
+    let refused = decide(&request, &seen).expect_err("nobody knows its groups").to_string();
+    assert!(refused.contains("`home.network.open_group_ids`"), "{refused}");
+
+    request.home.captured = Some(open.captured_home.clone());
+    let continued = decide(&request, &seen).expect("an earlier run has remembered them");
+    assert_eq!(continued.rebuild_home.cluster.security_group_ids, restore);
+    assert_eq!(continued.captured_home, open.captured_home);
+
+    request.home.captured = None;
+    request.home.network.open_group_ids = restore.clone();
+    let given = decide(&request, &seen).expect("they are given");
+    assert_eq!(given.rebuild_home.cluster.security_group_ids, restore);
+    assert!(!given.basis.drift(&open.basis).is_empty(), "the plan sees the groups");
 }

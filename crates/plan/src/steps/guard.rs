@@ -2,7 +2,6 @@
 
 use super::{Decided, NotAsPlanned, Step, not_terminal};
 use crate::memory::Proof;
-use crate::network::replacements;
 use crate::seen::{ClusterSeen, NetworkAclSeen};
 use crate::task::{ClusterRef, Guard};
 
@@ -13,7 +12,9 @@ pub struct GuardSeen {
     pub survivor: Option<ClusterSeen>,
     /// The global cluster that lists it as a reader.
     pub reader_of: Option<String>,
-    /// Network ACLs of the Region of the cluster that goes.
+    /// The cluster that goes.
+    pub target: Option<ClusterSeen>,
+    /// Network ACLs of its Region.
     pub network_acls: Vec<NetworkAclSeen>,
     /// What is remembered to have been proven.
     pub proof: Option<Proof>,
@@ -27,7 +28,7 @@ pub fn may_be_deleted(
     resource_id: &str,
     seen: &GuardSeen,
 ) -> Decided<()> {
-    not_reachable(guard, target, seen)?;
+    not_reachable(guard, seen)?;
     let Some(survivor) = &seen.survivor else {
         return Err(NotAsPlanned(format!(
             "{} does not exist in {}: {} may be the only copy",
@@ -58,19 +59,10 @@ pub fn may_be_deleted(
     Ok(Step::Act(()))
 }
 
-fn not_reachable(guard: &Guard, target: &ClusterRef, seen: &GuardSeen) -> Result<(), NotAsPlanned> {
-    let fence = &guard.behind;
-    let closed = fence.restore.keys().map(|s| (s.clone(), fence.fence_acl_id.clone())).collect();
-    let open = replacements(&seen.network_acls, &closed).map_err(|missing| {
-        NotAsPlanned(format!("{missing} does not exist in {} or has no network ACL", fence.region))
-    })?;
-    match open.first() {
-        None if !fence.restore.is_empty() => Ok(()),
-        None => Err(NotAsPlanned(format!("no subnet of {} is known", target.cluster_id))),
-        Some(change) => Err(NotAsPlanned(format!(
-            "the subnet {} of {} is not on {}: clients could still write to it",
-            change.subnet_id, target.cluster_id, fence.fence_acl_id
-        ))),
+fn not_reachable(guard: &Guard, seen: &GuardSeen) -> Result<(), NotAsPlanned> {
+    match guard.behind.gap(&seen.network_acls, seen.target.as_ref()) {
+        None => Ok(()),
+        Some(why) => Err(NotAsPlanned(format!("{why}: clients could still write to it"))),
     }
 }
 
@@ -94,9 +86,9 @@ fn proven(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fence::{Fence, FenceBy};
     use crate::memory::ProofKind;
-    use crate::seen::ClusterMemberSeen;
-    use crate::task::Fence;
+    use crate::seen::{ClusterMemberSeen, GroupMembershipSeen};
 
     fn reference(id: &str) -> ClusterRef {
         ClusterRef { region: "r".into(), cluster_id: id.into(), arn: format!("arn:{id}") }
@@ -106,9 +98,12 @@ mod tests {
         Guard {
             survivor: reference("home"),
             behind: Fence {
-                region: "r".into(),
-                fence_acl_id: "acl-fence".into(),
-                restore: [("s".into(), "acl-open".into())].into(),
+                cluster: reference("away"),
+                cluster_resource_id: "cluster-A".into(),
+                by: FenceBy::NetworkAcl {
+                    acl_id: "acl-fence".into(),
+                    restore: [("s".into(), "acl-open".into())].into(),
+                },
             },
             proof_required: true,
         }
@@ -130,6 +125,7 @@ mod tests {
                 ..ClusterSeen::default()
             }),
             reader_of: None,
+            target: None,
             network_acls: vec![acl("acl-open", &[]), acl("acl-fence", &["s"])],
             proof: Some(Proof {
                 kind: ProofKind::LagSamples,
@@ -164,6 +160,32 @@ mod tests {
             seen.network_acls[0].associations = subnets;
         });
         assert!(why.contains("clients could still write"), "{why}");
+    }
+
+    #[test]
+    fn cluster_behind_a_security_group_is_deleted_only_behind_that_group_alone() {
+        let mut guard = guard();
+        guard.behind.by =
+            FenceBy::SecurityGroup { group_id: "sg-fence".into(), restore: Vec::new() };
+        let target = |groups: &[(&str, &str)]| ClusterSeen {
+            id: "away".into(),
+            security_groups: groups
+                .iter()
+                .map(|(id, status)| GroupMembershipSeen {
+                    id: (*id).into(),
+                    status: (*status).into(),
+                })
+                .collect(),
+            ..ClusterSeen::default()
+        };
+        let decided = |groups| {
+            let seen = GuardSeen { target: Some(target(groups)), ..safe() };
+            may_be_deleted(&guard, &reference("away"), "cluster-A", &seen)
+        };
+
+        assert_eq!(decided(&[("sg-fence", "active")]), Ok(Step::Act(())));
+        decided(&[("sg-fence", "active"), ("sg-open", "removing")]).expect_err("it still admits");
+        decided(&[("sg-open", "active")]).expect_err("it is open");
     }
 
     #[test]

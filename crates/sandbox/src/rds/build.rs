@@ -98,6 +98,7 @@ fn add_cluster(
             answers_until_ms: 0,
             recovers_after_ms: None,
             wants_reboot: false,
+            booted_ms: created_at_ms,
         };
         let instances = &mut rds.regions.entry(region.name.clone()).or_default().instances;
         instances.insert(instance.id.clone(), built);
@@ -380,6 +381,7 @@ impl Cluster {
             guarded_until_ms: 0,
             keeps_backups: false,
             attached_ms: BTreeMap::new(),
+            detached_ms: BTreeMap::new(),
             invalid_roles: BTreeSet::new(),
             endpoints: BTreeMap::new(),
         }

@@ -136,14 +136,21 @@ fn put_off(
     Ok(())
 }
 
-/// New security groups are being added for a while.
+/// New security groups are being added for a while, and those that were taken away go by then.
 fn attach_security_groups(world: &mut World, before: &Cluster, after: &mut Cluster) {
-    for group in &after.settings.security_groups {
-        if !before.settings.security_groups.contains(group) {
-            let seconds = world.behaviour.timings.attach_s;
-            let at_ms = world.now_ms.saturating_add(world.draw_ms(seconds));
-            after.attached_ms.insert(group.clone(), at_ms);
-        }
+    let (old, new) = (&before.settings.security_groups, &after.settings.security_groups);
+    if old == new {
+        return;
+    }
+    let seconds = world.behaviour.timings.attach_s;
+    let resource_id = after.resource_id.clone();
+    let at_ms = world.after(seconds, RdsEvent::SecurityGroupsChanged { resource_id });
+    for group in new.iter().filter(|group| !old.contains(group)) {
+        after.attached_ms.insert(group.clone(), at_ms);
+        after.detached_ms.remove(group);
+    }
+    for group in old.iter().filter(|group| !new.contains(group)) {
+        after.detached_ms.insert(group.clone(), at_ms);
     }
 }
 

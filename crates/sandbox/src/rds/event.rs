@@ -34,6 +34,11 @@ pub enum RdsEvent {
         /// What it becomes.
         to: String,
     },
+    /// Security groups of a cluster have changed: those that were taken away let nobody in any more.
+    SecurityGroupsChanged {
+        /// Which.
+        resource_id: String,
+    },
     /// A joined cluster has copied the volume and follows.
     MemberConnected {
         /// Which.
@@ -246,8 +251,12 @@ pub fn apply(world: &mut World, event: RdsEvent) {
             instance_event::created(world, resource_id, status);
         }
         RdsEvent::InstanceStatus { resource_id, from, to } => {
-            if let Some(found) = world.instance_named(&resource_id).filter(|i| i.status == from) {
-                found.status = to;
+            instance_event::status(world, &resource_id, &from, to);
+        }
+        RdsEvent::SecurityGroupsChanged { resource_id } => {
+            let now_ms = world.now_ms;
+            if let Some(cluster) = world.cluster_named(&resource_id) {
+                cluster.detached_ms.retain(|_, until_ms| *until_ms > now_ms);
             }
         }
         RdsEvent::InstanceGone { resource_id } => instance_event::gone(world, &resource_id),

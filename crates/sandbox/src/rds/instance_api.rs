@@ -33,7 +33,11 @@ fn not_found(id: &str) -> AwsError {
     AwsError::not_found("DBInstanceNotFound", format!("DBInstance {id} not found."))
 }
 
-fn named<'a>(rds: &'a Rds, region: &str, params: &Params) -> Result<&'a Instance, AwsError> {
+pub(super) fn named<'a>(
+    rds: &'a Rds,
+    region: &str,
+    params: &Params,
+) -> Result<&'a Instance, AwsError> {
     let name = params.required("DBInstanceIdentifier")?;
     let id = name.rsplit(':').next().unwrap_or(name).to_ascii_lowercase();
     rds.instance(region, &id).ok_or_else(|| not_found(&id))
@@ -43,10 +47,10 @@ fn cluster_of<'a>(rds: &'a Rds, instance: &Instance) -> Option<&'a Cluster> {
     rds.cluster(&instance.region, &instance.cluster_id)
 }
 
-fn answer(world: &World, instance: &Instance) -> String {
+pub(super) fn answer(world: &World, instance: &Instance) -> String {
     Xml::fragment(|xml| {
         xml.element("DBInstance", |xml| {
-            render::instance(xml, instance, &world.rds, &world.network);
+            render::instance(xml, instance, world);
         });
     })
 }
@@ -91,6 +95,7 @@ pub(super) fn create(world: &mut World, region: &str, params: &Params) -> Answer
         answers_until_ms: 0,
         recovers_after_ms: world.recovery_ms(),
         wants_reboot: false,
+        booted_ms: world.now_ms,
         id: id.clone(),
     };
     let event = RdsEvent::InstanceCreated {
@@ -249,7 +254,7 @@ pub(super) fn describe(world: &mut World, region: &str, params: &Params) -> Answ
     Ok(Some(Xml::fragment(|xml| {
         xml.maybe("Marker", marker);
         xml.list("DBInstances", "DBInstance", found, |xml, instance| {
-            render::instance(xml, instance, rds, &world.network);
+            render::instance(xml, instance, world);
         });
     })))
 }

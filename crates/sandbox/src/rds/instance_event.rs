@@ -73,6 +73,18 @@ fn next_before_available(world: &World, instance: &Instance) -> Option<&'static 
     order[reached + 1..].iter().find(|(_, shown)| *shown).map(|(status, _)| *status)
 }
 
+/// An instance leaves a transient status.
+pub(super) fn status(world: &mut World, resource_id: &str, from: &str, to: String) {
+    let Some(found) = world.instance_named(resource_id).filter(|i| i.status == from) else {
+        return;
+    };
+    found.status = to;
+    let restarted = (from == "rebooting").then(|| found.clone());
+    if let Some(instance) = restarted {
+        world.tell(6, &instance, "");
+    }
+}
+
 pub(super) fn gone(world: &mut World, resource_id: &str) {
     if let Some(instance) = world.instance_named(resource_id).map(|instance| instance.clone()) {
         world.tell(3, &instance, "");

@@ -15,9 +15,11 @@ const KEPT_MS: i64 = 14 * 24 * 60 * MINUTE_MS;
 
 /// What is told: the number in `RDS-EVENT-…`, the category and the words, in which `{}` stands for
 /// the thing that it is about.
-const TOLD: [(u16, &str, &str); 27] = [
+const TOLD: [(u16, &str, &str); 29] = [
     (3, "deletion", "DB instance deleted"),
+    (4, "availability", "DB instance shutdown"),
     (5, "creation", "DB instance created"),
+    (6, "availability", "DB instance restarted"),
     (35, "failure", "DB instance put into {}"),
     (36, "failure", "DB instance in {}"),
     (74, "backup", "Creating manual cluster snapshot"),

@@ -17,6 +17,8 @@ pub struct Rds {
     pub new_roles_ms: BTreeMap<String, i64>,
     /// How many resource ids were given out.
     pub(crate) made: u64,
+    /// How many instances were restarted: as long as it stays the same, no session was dropped by it.
+    pub(crate) restarts: u64,
 }
 
 /// What RDS holds in one Region, each by identifier.
@@ -92,10 +94,28 @@ pub struct Cluster {
     /// When its roles, security groups and managed secret take effect, by ARN or identifier; those
     /// not in it have.
     pub attached_ms: BTreeMap<String, i64>,
+    /// Security groups that were taken away, and until when they still let clients in.
+    pub detached_ms: BTreeMap<String, i64>,
     /// Its roles that will never work, by ARN.
     pub invalid_roles: BTreeSet<String>,
     /// Custom endpoints by identifier.
     pub endpoints: BTreeMap<String, CustomEndpoint>,
+}
+
+impl Cluster {
+    /// Security groups that were taken away and still let clients in.
+    pub(crate) fn leaving_groups(&self, now_ms: i64) -> impl Iterator<Item = &String> {
+        self.detached_ms.iter().filter(move |(_, until_ms)| **until_ms > now_ms).map(|(id, _)| id)
+    }
+
+    /// The security groups that are asked about a new connection at this moment: a change takes a
+    /// while, and until then those that were there before are.
+    pub(crate) fn asked_groups(&self, now_ms: i64) -> Vec<String> {
+        let attached =
+            |id: &&String| self.attached_ms.get(*id).is_none_or(|at_ms| *at_ms <= now_ms);
+        let own = self.settings.security_groups.iter().filter(attached);
+        own.chain(self.leaving_groups(now_ms)).cloned().collect()
+    }
 }
 
 /// A cluster's place in a global cluster.
@@ -159,6 +179,8 @@ pub struct Instance {
     pub recovers_after_ms: Option<i64>,
     /// Its parameter group has been changed, and it has not been rebooted since.
     pub wants_reboot: bool,
+    /// When its engine last began to start, in epoch milliseconds: no session is older.
+    pub booted_ms: i64,
 }
 
 /// A DB cluster snapshot.

@@ -79,7 +79,8 @@ pub(super) const fn forwarding_status(requested: bool, created: bool) -> &'stati
 }
 
 /// The content of a `DBInstance`.
-pub(super) fn instance(xml: &mut Xml, instance: &Instance, rds: &Rds, network: &Network) {
+pub(super) fn instance(xml: &mut Xml, instance: &Instance, world: &World) {
+    let World { rds, network, now_ms, .. } = world;
     let Some(cluster) = rds.cluster(&instance.region, &instance.cluster_id) else { return };
     let settings = &instance.settings;
     xml.text("DBInstanceIdentifier", &instance.id);
@@ -100,7 +101,7 @@ pub(super) fn instance(xml: &mut Xml, instance: &Instance, rds: &Rds, network: &
     xml.text("InstanceCreateTime", iso8601(instance.created_at_ms));
     xml.text("PreferredBackupWindow", &cluster.settings.backup_window);
     xml.text("BackupRetentionPeriod", cluster.settings.backup_retention_days);
-    security_groups(xml, &cluster.settings.security_groups, |_| true);
+    security_groups(xml, cluster, *now_ms);
     xml.element("DBParameterGroups", |xml| {
         xml.element("DBParameterGroup", |xml| {
             xml.text("DBParameterGroupName", &settings.parameter_group);
@@ -158,10 +159,17 @@ fn instance_observation(xml: &mut Xml, instance: &Instance) {
     xml.maybe("PerformanceInsightsRetentionPeriod", insights.map(|i| i.retention_days));
 }
 
-pub(super) fn security_groups(xml: &mut Xml, groups: &[String], active: impl Fn(&str) -> bool) {
+/// The security groups of a cluster, also those that it is about to lose.
+pub(super) fn security_groups(xml: &mut Xml, cluster: &Cluster, now_ms: i64) {
+    let groups = cluster.settings.security_groups.iter().chain(cluster.leaving_groups(now_ms));
     xml.list("VpcSecurityGroups", "VpcSecurityGroupMembership", groups, |xml, group| {
+        let status = match cluster.attached_ms.get(group) {
+            _ if cluster.detached_ms.contains_key(group) => "removing",
+            Some(at_ms) if *at_ms > now_ms => "adding",
+            _ => "active",
+        };
         xml.text("VpcSecurityGroupId", group);
-        xml.text("Status", if active(group) { "active" } else { "adding" });
+        xml.text("Status", status);
     });
 }
 

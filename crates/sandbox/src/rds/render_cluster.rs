@@ -31,7 +31,7 @@ pub(super) fn cluster(xml: &mut Xml, cluster: &Cluster, world: &World) {
     replication(xml, cluster, rds);
     members(xml, cluster, world);
     let active = |what: &str| cluster.attached_ms.get(what).is_none_or(|at_ms| *at_ms <= now_ms);
-    security_groups(xml, &settings.security_groups, active);
+    security_groups(xml, cluster, now_ms);
     encryption(xml, cluster);
     xml.list("AssociatedRoles", "DBClusterRole", &settings.roles, |xml, role| {
         let status = match (active(&role.arn), cluster.invalid_roles.contains(&role.arn)) {

@@ -28,6 +28,10 @@ struct Established {
     target: EndpointTarget,
     /// The state of the networks in which it was last known to pass.
     network: u64,
+    /// How many restarts of instances there had been when it was last known not to be cut by one.
+    restarts: u64,
+    /// Since when, in epoch milliseconds.
+    since_ms: i64,
 }
 
 impl Session {
@@ -93,6 +97,12 @@ impl Session {
                     }
                     connection.network = world.network.version();
                 }
+                if connection.restarts != world.rds.restarts {
+                    if world.restarted_since(&connection.target, connection.since_ms) {
+                        return Err(Failure::ConnectionLost);
+                    }
+                    connection.restarts = world.rds.restarts;
+                }
             }
             None => self.connect(world)?,
         }
@@ -110,9 +120,10 @@ impl Session {
     /// Whether this client would go on writing to a cluster over the connection that it has.
     pub(super) fn holds_a_writing_connection(&self, world: &World, cluster: &Cluster) -> bool {
         self.purpose == Purpose::Write
-            && self.connection.as_ref().is_some_and(|Established { target, .. }| {
+            && self.connection.as_ref().is_some_and(|Established { target, since_ms, .. }| {
                 target.cluster_id == cluster.id
                     && target.region == cluster.region
+                    && !world.restarted_since(target, *since_ms)
                     && passes(world, &self.location, target, Connection::Established)
             })
     }
@@ -133,7 +144,8 @@ impl Session {
         if self.purpose == Purpose::Write && leads_to_a_reader(world, &target) {
             return Err(Failure::ReadOnly);
         }
-        self.connection = Some(Established { target, network: world.network.version() });
+        let (network, restarts) = (world.network.version(), world.rds.restarts);
+        self.connection = Some(Established { target, network, restarts, since_ms: world.now_ms });
         Ok(())
     }
 }

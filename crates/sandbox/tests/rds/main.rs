@@ -15,6 +15,7 @@ mod names;
 mod order;
 mod quiet;
 mod rejoin;
+mod restart;
 mod settings;
 mod statuses;
 mod support;
