@@ -116,8 +116,10 @@ pub fn network_troubles(
             troubles.push(format!("EC2 does not know the subnet {subnet}"));
         }
     }
-    if !acls.iter().any(|acl| acl.id == home.network.fence_acl_id) {
-        troubles.push(format!("EC2 does not know the fence {}", home.network.fence_acl_id));
+    // A security group is looked for when the plan is made.
+    let fence = home.network.fence_acl_id.as_ref();
+    if let Some(id) = fence.filter(|id| !acls.iter().any(|acl| acl.id == **id)) {
+        troubles.push(format!("EC2 does not know the fence {id}"));
     }
     troubles
 }
