@@ -488,6 +488,8 @@ fn complete_failback_still_has_its_data_sources_looked_at() {
     assert_eq!(plan.decision, Decision::Proceed);
     assert_eq!(first_phase(&plan), None, "nothing of the database is touched");
     assert!(plan.reasons.iter().any(|r| r.contains("data sources")), "{:?}", plan.reasons);
+}
+
 #[test]
 fn another_cluster_of_the_stale_one_s_name_is_refused_by_a_run_that_continues() {
     let seen = world(&[("c1", "i1")], &[("c2", "i2")], Vec::new());
