@@ -64,7 +64,7 @@ fn unauthorized(world: &World, index: usize, request: &Request) -> Option<Reply>
     let instance = &world.supersets.instances[index];
     let header = |name: &str| request.headers.get(name).map(String::as_str).unwrap_or_default();
     let token = header("authorization").strip_prefix("Bearer ").unwrap_or_default();
-    if !instance.tokens.get(token).is_some_and(|expires_ms| *expires_ms > world.now_ms) {
+    if instance.tokens.get(token).is_none_or(|expires_ms| *expires_ms <= world.now_ms) {
         return Some(answer(401, &json!({ "msg": "Token has expired" })));
     }
     if request.method == "GET" {
