@@ -281,7 +281,7 @@ mod tests {
             associations: subnets.iter().map(|s| ((*s).to_owned(), "a".to_owned())).collect(),
             ..NetworkAclSeen::default()
         };
-        let fence = request.home.network.fence_acl_id.clone();
+        let fence = request.home.network.fence_acl_id.clone().expect("an ACL");
         let acls = [acl(&fence, &[]), acl("acl-open", &["subnet-1"])];
         let home = &request.home;
         let groups = [group.clone()];
