@@ -11,7 +11,7 @@
 use failback_plan::Plan;
 use failback_plan::plan::Decision;
 use failback_plan::seen::{RegionSeen, Seen};
-use failback_plan::task::{ClusterRef, Moved, Retire};
+use failback_plan::task::{ClusterRef, ConsumerKind, Moved, Proven, Retire};
 use failback_plan::verify::{Row, row};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -29,7 +29,7 @@ pub struct Input {
     /// What clients use, as it was proven to point to its new endpoint, group by group.
     pub cut_over: Vec<Group>,
     /// Data sources of the applications, moved or not, as `cut-over-applications` answered.
-    pub data_sources: Vec<Value>,
+    pub data_sources: Vec<DataSource>,
     /// When away's writes were refused, by the fence or by the switchover, in epoch milliseconds;
     /// `null` if an earlier execution did it.
     pub fenced_at_ms: Option<i64>,
@@ -49,6 +49,26 @@ pub struct Group {
     pub moved: Vec<Moved>,
     /// When that was seen, in epoch milliseconds.
     pub proven_at_ms: i64,
+}
+
+/// What became of a data source.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataSource {
+    /// The address of its application.
+    pub url: String,
+    /// Its name when the run began.
+    pub name: String,
+    /// The host it had, if it was read.
+    pub from: Option<String>,
+    /// The host it shall have; `null` if it is removed or was not looked at.
+    pub to: Option<String>,
+    /// Whether it is as it shall be.
+    pub moved: bool,
+    /// How that is known, or why it is not so.
+    pub detail: String,
+    /// When that was seen, in epoch milliseconds.
+    pub at_ms: i64,
 }
 
 /// A consumer of an endpoint, from where to where it was pointed, and since when that is known.
@@ -83,7 +103,7 @@ pub struct Report {
     /// Names, secrets and whatever else leads clients to the endpoints, old and new.
     pub consumers: Vec<Consumer>,
     /// Data sources of the applications, moved or not, and why not.
-    pub data_sources: Vec<Value>,
+    pub data_sources: Vec<DataSource>,
     /// When away's writes were refused.
     pub fenced_at_ms: Option<i64>,
     /// When home was seen to be the writer.
@@ -149,7 +169,7 @@ pub async fn write_report(aws: &Aws, input: Input) -> Result<Report, FailbackErr
         table: [home, away].map(|c| row(&seen, &c.region, &c.cluster_id)).into(),
         endpoints: endpoints(&plan, &seen),
         final_snapshots,
-        consumers: consumers(cut_over, promoted_at_ms),
+        consumers: consumers(cut_over, &data_sources, promoted_at_ms),
         data_sources,
         fenced_at_ms,
         promoted_at_ms,
@@ -158,7 +178,11 @@ pub async fn write_report(aws: &Aws, input: Input) -> Result<Report, FailbackErr
     })
 }
 
-fn consumers(groups: Vec<Group>, promoted_at_ms: Option<i64>) -> Vec<Consumer> {
+fn consumers(
+    groups: Vec<Group>,
+    sources: &[DataSource],
+    promoted_at_ms: Option<i64>,
+) -> Vec<Consumer> {
     let consumer = |moved: Moved, proven_at_ms: i64| Consumer {
         was_moved: moved.from.as_ref() != Some(&moved.to),
         #[expect(clippy::cast_precision_loss, reason = "milliseconds of one run")]
@@ -168,7 +192,19 @@ fn consumers(groups: Vec<Group>, promoted_at_ms: Option<i64>) -> Vec<Consumer> {
     let all = groups.into_iter().flat_map(|Group { moved, proven_at_ms }| {
         moved.into_iter().map(move |moved| (moved, proven_at_ms))
     });
-    all.map(|(moved, at_ms)| consumer(moved, at_ms)).collect()
+    // One that goes points nowhere, and one that is left behind not there.
+    let sources = sources.iter().filter(|source| source.moved).filter_map(|source| {
+        let moved = Moved {
+            consumer: ConsumerKind::DataSource,
+            name: source.name.clone(),
+            place: source.url.clone(),
+            from: source.from.clone(),
+            to: source.to.clone()?,
+            proof: Some(Proven::ReadBack),
+        };
+        Some((moved, source.at_ms))
+    });
+    all.chain(sources).map(|(moved, at_ms)| consumer(moved, at_ms)).collect()
 }
 
 async fn side(aws: &Aws, cluster: &ClusterRef) -> Result<RegionSeen, FailbackError> {

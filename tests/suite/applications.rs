@@ -78,6 +78,16 @@ async fn data_sources_of_the_runbook_end_where_it_says() {
         assert_eq!(source["moved"], true, "{source}");
         assert_ne!(source["from"], source["to"], "{source}");
     }
+    let consumers = report["consumers"].as_array().expect("a list").iter();
+    let after: Vec<f64> = consumers
+        .filter(|c| c["consumer"] == "data_source" && c["was_moved"] == true)
+        .map(|c| c["seconds_after_promotion"].as_f64().expect("this run promoted home"))
+        .collect();
+    // Two follow the writer, before away is retired; one waits for away to be rebuilt.
+    assert!(
+        after.len() == 3 && after[0] < 300.0 && after[1] < 300.0 && after[2] > 300.0,
+        "{after:?}"
+    );
     assert_no_password_is_kept(&drill);
 }
 

@@ -87,7 +87,7 @@ fn endpoints(out: &mut String, report: &Report) -> std::fmt::Result {
     }
     let consumers = list(&report.consumers);
     if !consumers.is_empty() {
-        writeln!(out, "\nClients' names and secrets")?;
+        writeln!(out, "\nWhat clients use")?;
     }
     for c in consumers {
         writeln!(out, "  {} {} in {}", text(&c["consumer"]), text(&c["name"]), text(&c["place"]))?;
@@ -98,13 +98,6 @@ fn endpoints(out: &mut String, report: &Report) -> std::fmt::Result {
             None => "home was promoted by an earlier run".to_owned(),
         };
         writeln!(out, "    {}, {since}", proof(&text(&c["proof"])))?;
-    }
-    let sources = list(&report.data_sources);
-    if !sources.is_empty() {
-        writeln!(out, "\nData sources")?;
-    }
-    for s in sources {
-        writeln!(out, "  {} of {}: {}", text(&s["name"]), text(&s["url"]), text(&s["detail"]))?;
     }
     let snapshots = list(&report.final_snapshots);
     if !snapshots.is_empty() {

@@ -229,6 +229,8 @@ pub enum ConsumerKind {
     Dns,
     /// A secret of Secrets Manager.
     Secret,
+    /// A data source of Apache Superset.
+    DataSource,
 }
 
 /// A consumer that was pointed elsewhere, or that was found to point there.
@@ -239,7 +241,7 @@ pub struct Moved {
     pub consumer: ConsumerKind,
     /// Its name; of a record with a routing policy with its set identifier.
     pub name: String,
-    /// The hosted zone or the Region that it stands in.
+    /// The hosted zone, the Region or the address that it stands in.
     pub place: String,
     /// What it pointed at when the run began.
     pub from: Option<String>,
