@@ -4,6 +4,7 @@ use failback_cli::definitions::machine_arn;
 use failback_cli::drill::{Drill, Ended};
 use failback_cli::report::Report;
 use failback_sandbox::fault::Faults;
+use failback_sandbox::spec::RoutingSpec;
 use failback_sandbox::{Fault, Verb};
 use failback_states::Status;
 use serde_json::{Value, json};
@@ -78,6 +79,37 @@ async fn record_of_a_group_keeps_all_but_its_value_and_its_neighbours_all() {
         (green.weight(), green.health_check_id(), green.ttl()),
         (Some(0), Some("check-green"), Some(60))
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn record_of_a_failover_or_latency_group_keeps_all_but_its_value() {
+    let failover = ["PRIMARY", "SECONDARY"].map(|role| RoutingSpec::Failover(role.to_owned()));
+    let latency = [HOME, AWAY].map(|region| RoutingSpec::Region(region.to_owned()));
+    for routing in [failover, latency] {
+        let mut given = Given::workshop();
+        given.add_group(["first", "second"], routing.clone());
+        let (drill, _) = rehearse_well(&given).await;
+
+        let list = drill.aws.dns().list_resource_record_sets();
+        let listed = list.hosted_zone_id(&given.world.hosted_zones[0].id).send().await;
+        let listed = listed.expect("an answer").resource_record_sets;
+        for (id, routing, host) in [
+            ("first", &routing[0], "gdb1-cluster-restored.cluster-"),
+            ("second", &routing[1], "gdb2-cluster.cluster-"),
+        ] {
+            let mut group = listed.iter().filter(|r| r.name().starts_with(WEIGHTED));
+            let record = group.find(|r| r.set_identifier() == Some(id)).expect("it is there");
+            assert!(record.resource_records()[0].value().starts_with(host), "{record:?}");
+            assert_eq!(record.health_check_id(), Some(&*format!("check-{id}")));
+            assert_eq!(record.ttl(), Some(60));
+            let kept = match routing {
+                RoutingSpec::Failover(role) => record.failover().map(|r| r.as_str()) == Some(role),
+                RoutingSpec::Region(name) => record.region().map(|r| r.as_str()) == Some(name),
+                RoutingSpec::Weight(weight) => record.weight() == Some(i64::from(*weight)),
+            };
+            assert!(kept, "{record:?}");
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

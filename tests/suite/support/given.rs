@@ -110,17 +110,21 @@ impl Given {
 
     /// Has the name of the writer stand in a group, too: two records with weights.
     pub fn add_weighted_name(&mut self) {
+        self.add_group(["blue", "green"], [10, 0].map(RoutingSpec::Weight));
+    }
+
+    /// Has the name of the writer stand in a group of two, too, of which the first shall move.
+    pub fn add_group(&mut self, ids: [&str; 2], routing: [RoutingSpec; 2]) {
         let zone = &mut self.world.hosted_zones[0];
-        let group = [("blue", 10), ("green", 0)].map(|(id, weight)| RecordSpec {
+        zone.records.extend(ids.into_iter().zip(routing).map(|(id, routing)| RecordSpec {
             set_identifier: Some(id.to_owned()),
-            routing: Some(RoutingSpec::Weight(weight)),
+            routing: Some(routing),
             health_check_id: Some(format!("check-{id}")),
             ..record(WEIGHTED)
-        });
-        zone.records.extend(group);
-        let (zone, blue) = (zone.id.clone(), "blue");
+        }));
+        let (zone, first) = (zone.id.clone(), ids[0]);
         self.add_name(json!({
-            "zone_id": zone, "name": WEIGHTED, "set_identifier": blue, "points_to": "home_writer"
+            "zone_id": zone, "name": WEIGHTED, "set_identifier": first, "points_to": "home_writer"
         }));
     }
 
@@ -197,7 +201,7 @@ pub const WRITER_SECRET: &str = "orders/writer";
 pub const READER_SECRET: &str = "orders/reader";
 /// What no execution, answer or log may hold.
 pub const PASSWORD: &str = "correct-horse-battery-staple";
-/// A name whose records have weights.
+/// A name whose records stand in a group: with weights, unless a test says otherwise.
 pub const WEIGHTED: &str = "db-weighted.workshop.internal";
 /// A name that the whole world can ask for.
 pub const PUBLIC: &str = "db.example.com";
