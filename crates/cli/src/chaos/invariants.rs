@@ -63,6 +63,9 @@ pub const NOT_RESUMED: &str = "starting again does not finish it";
 /// What must be refused is refused.
 pub const NOT_REFUSED: &str = "not refused";
 
+/// Ends that say themselves that nobody serves writes, or that it is not known.
+pub const WRITES_REFUSED: [&str; 3] = ["FenceStillUp", "PromotionUnfinished", "PromotionNotOurs"];
+
 /// For how long the heir may not have been seen to take writes when a deletion begins.
 const UNSEEN_MS: i64 = 180_000;
 
@@ -318,13 +321,12 @@ impl Invariants {
 
     /// What a run that failed must leave behind.
     pub fn judge_failure(&mut self, world: &World, error: &str) {
-        let says_so = ["FenceStillUp", "PromotionUnfinished", "PromotionNotOurs"];
         let away = Names::cluster(world, &self.names.away);
         let before = match (self.names.heir(world), away) {
             (Some(heir), Some(away)) => heir.resource_id == away.resource_id,
             _ => false,
         };
-        if !before || says_so.contains(&error) || self.excuses.fence_left {
+        if !before || WRITES_REFUSED.contains(&error) || self.excuses.fence_left {
             return;
         }
         let writable = world.writable_clusters();

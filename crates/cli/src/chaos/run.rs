@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 
 use super::faults::{self, Faults};
 use super::interference::{self, Act, Interference, Undo, When};
-use super::invariants::{Invariants, NO_END, NOT_REFUSED, NOT_RESUMED, Violation};
+use super::invariants::{Invariants, NO_END, NOT_REFUSED, NOT_RESUMED, Violation, WRITES_REFUSED};
 use super::names::Names;
 use super::sabotage::Safeguard;
 use super::trace::Trace;
@@ -209,7 +209,7 @@ impl Story {
             // Whoever holds the lock goes on; how that ends is how the failback ended.
             for other in self.others.take() {
                 let ended = self.drive(&other).await;
-                let end = self.judge(&ended);
+                let end = self.judge_other(&ended, &outcome);
                 self.note("execution", || format!("the other ended {end}"));
                 if outcome.status != Status::Succeeded && ended.status == Status::Succeeded {
                     outcome = ended;
@@ -416,6 +416,16 @@ impl Story {
         if let Some((for_ms, undo)) = struck.passes {
             self.passing.borrow_mut().push((self.now_ms() + for_ms, undo));
         }
+    }
+
+    /// One that was refused at the lock answers for nothing that the run at work says itself.
+    fn judge_other(&self, other: &Outcome, at_work: &Outcome) -> String {
+        const AT_THE_LOCK: &str = "AnotherRunInProgress";
+        let says_so = at_work.error.as_deref().is_some_and(|error| WRITES_REFUSED.contains(&error));
+        if says_so && other.error.as_deref() == Some(AT_THE_LOCK) {
+            return AT_THE_LOCK.to_owned();
+        }
+        self.judge(other)
     }
 
     /// Says how an execution ended, and whether it may end so.
