@@ -23,7 +23,7 @@ pub const MACHINES: [(&str, &str); 9] = [
 ];
 
 /// A definition of the repository that does not load: a defect of this build.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[error("the state machine `{machine}` cannot be loaded: {problem}")]
 pub struct BadDefinition {
     /// The machine.
@@ -58,13 +58,18 @@ pub fn substitutions() -> BTreeMap<String, String> {
     functions.chain(machines).collect()
 }
 
-/// All machines, loaded and checked.
+/// All machines, loaded and checked: once by each thread, for they are part of the binary.
 ///
 /// # Errors
 /// The first that the interpreter refuses.
 pub fn load() -> Result<Vec<(String, Definition)>, BadDefinition> {
-    let all = substitutions();
-    MACHINES.iter().map(|(name, text)| load_one(name, text, &all)).collect()
+    thread_local! {
+        static LOADED: Result<Vec<(String, Definition)>, BadDefinition> = {
+            let all = substitutions();
+            MACHINES.iter().map(|(name, text)| load_one(name, text, &all)).collect()
+        };
+    }
+    LOADED.with(Clone::clone)
 }
 
 /// All machines, as they are after `rewrite` was given each of them: what would be without a part.
@@ -116,6 +121,13 @@ mod tests {
     #[test]
     fn every_machine_of_the_repository_loads() {
         assert_eq!(load().expect("they load").len(), MACHINES.len());
+    }
+
+    #[test]
+    fn machines_are_read_once_by_a_thread() {
+        let (first, again) = (load().expect("they load"), load().expect("they load"));
+        let mut pairs = first.iter().zip(&again);
+        assert!(pairs.all(|((_, a), (_, b))| std::ptr::eq(a.source(), b.source())));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! One rehearsal: a world, a request, and the execution from its start to its end.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -148,7 +148,7 @@ impl Drill {
     /// # Errors
     /// [`CannotBegin`].
     pub fn new(setup: &Setup) -> Result<Self, CannotBegin> {
-        Ok(Self::build(setup, machines()?, |_| {})?.watched())
+        Ok(Self::build(setup, definitions::load()?, |_| {})?.watched())
     }
 
     /// The same, with a stack that knows the request: an execution's input may be `{}`, and events
@@ -161,7 +161,7 @@ impl Drill {
             stack.environment_request = Some(setup.input.to_string());
             change(stack);
         };
-        Ok(Self::build(setup, machines()?, parameters)?.watched())
+        Ok(Self::build(setup, definitions::load()?, parameters)?.watched())
     }
 
     /// The same with other machines, and with nobody who looks through the API meanwhile: every
@@ -354,20 +354,6 @@ impl Drill {
         let ends = begun.iter().skip(1).map(|(_, at)| *at).chain([end_ms]);
         begun.iter().zip(ends).map(|((i, at), end)| (PHASES[*i].title, end - at)).collect()
     }
-}
-
-/// The machines of the repository, loaded once by each thread: they are part of the binary.
-fn machines() -> Result<Vec<(String, Definition)>, definitions::BadDefinition> {
-    thread_local! {
-        static LOADED: OnceCell<Vec<(String, Definition)>> = const { OnceCell::new() };
-    }
-    LOADED.with(|loaded| {
-        if let Some(machines) = loaded.get() {
-            return Ok(machines.clone());
-        }
-        let machines = definitions::load()?;
-        Ok(loaded.get_or_init(|| machines).clone())
-    })
 }
 
 /// The clusters that a table is about.
