@@ -1,6 +1,9 @@
 //! Decisions of whole topologies.
 
+mod captured;
+mod data_sources;
 mod endpoints;
+mod fences;
 
 use std::collections::BTreeMap;
 
@@ -10,11 +13,10 @@ use super::*;
 use crate::memory::Memory;
 use crate::plan::Decision;
 use crate::seen::{
-    ClusterMemberSeen, ClusterSeen, DnsSeen, GlobalClusterSeen, GroupMembershipSeen, InstanceSeen,
-    MemberSeen, NetworkAclSeen, RegionSeen, SecurityGroupSeen, SubnetGroupSeen,
+    ClusterMemberSeen, ClusterSeen, DnsSeen, GlobalClusterSeen, InstanceSeen, MemberSeen,
+    NetworkAclSeen, RegionSeen, SubnetGroupSeen,
 };
 use crate::settings::{ClusterSettings, InstanceSettings};
-use crate::task::EndpointKind;
 
 const VERSION: &str = "8.0.mysql_aurora.3.08.0";
 
@@ -223,32 +225,6 @@ fn remembered_proof_shows_that_home_was_promoted_although_somebody_opened_away()
 }
 
 #[test]
-fn fence_of_an_earlier_run_returns_to_what_it_replaced() {
-    let mut seen = fenced(world(&[("c1", "i1")], &[("c2", "i2")], vec![]));
-    let mut own = seen.away.network_acls[0].clone();
-    own.id = "acl-own".to_owned();
-    own.is_default = false;
-    seen.away.network_acls.push(own);
-    let without = decide(&request(), &seen).expect("nothing stands against it");
-    let replaced = |plan: &Plan| plan.promote.fence.replaced_acl("us-west-2", "s").cloned();
-    assert_eq!(replaced(&without).as_deref(), Some("acl-default"));
-
-    let by = FenceBy::NetworkAcl {
-        acl_id: "acl-fence2".into(),
-        restore: [("s".into(), "acl-own".into())].into(),
-    };
-    let fence = Fence { by, ..without.promote.fence };
-    let unless_promoted = crate::memory::Promotion {
-        cluster: without.promote.cluster,
-        global_cluster_id: without.promote.global_cluster_id,
-    };
-    seen.remembered.fence = Some(crate::memory::FenceLeft { fence, unless_promoted });
-    let with = decide(&request(), &seen).expect("nothing stands against it");
-
-    assert_eq!(replaced(&with).as_deref(), Some("acl-own"));
-}
-
-#[test]
 fn drift_names_what_was_and_what_is() {
     let before = world(&[("c1", "i1")], &[("c2", "i2")], vec![]);
     let planned = decide(&request(), &before).expect("nothing stands against it").basis;
@@ -305,21 +281,6 @@ fn complete_failback_leaves_nothing_to_do() {
 }
 
 #[test]
-fn settings_of_a_cluster_that_is_gone_must_be_given_back() {
-    let seen = world(&[], &[("c2", "i2")], Vec::new());
-    let refused = decide(&request(), &seen).expect_err("nobody knows what home was like");
-    assert!(matches!(refused, Refusal::SettingsUnknown { field: "home.captured", .. }));
-
-    let whole = world(&[("c1", "i1")], &[("c2", "i2")], Vec::new());
-    let earlier = decide(&request(), &whole).expect("a plan");
-    let mut request = request();
-    request.home.captured = Some(earlier.captured_home);
-    let plan = decide(&request, &seen).expect("now it is known");
-    assert_eq!(first_phase(&plan), Some("restore_network"));
-    assert_eq!(plan.rebuild_home.cluster.subnet_group.as_deref(), Some("subnets"));
-}
-
-#[test]
 fn home_must_be_open_before_it_is_promoted_and_at_the_end() {
     let seen = world(&[("c1", "i1")], &[("c2", "i2")], Vec::new());
 
@@ -328,28 +289,6 @@ fn home_must_be_open_before_it_is_promoted_and_at_the_end() {
     for table in [&plan.expect.home_rebuilt, &plan.expect.finished] {
         assert!(table.network.contains(&plan.restore_network), "{table:?}");
     }
-}
-
-#[test]
-fn instances_that_an_interrupted_run_deleted_are_rebuilt_as_it_had_read_them() {
-    let whole = world(&[("c1", "i1")], &[("c2", "i2")], Vec::new());
-    let earlier = decide(&request(), &whole).expect("a plan");
-    let mut seen = whole;
-    seen.home.instances.clear();
-    let cluster = seen.home.clusters.iter_mut().find(|c| c.id == "c1").expect("it stands");
-    cluster.settings.deletion_protection = false;
-
-    let refused = decide(&request(), &seen).expect_err("nothing says what they were like");
-    assert!(matches!(refused, Refusal::SettingsUnreadable { field: "home.captured", .. }));
-    let mut given = request();
-    given.home.captured = Some(earlier.captured_home.clone());
-    let plan = decide(&given, &seen).expect("now it is known");
-
-    assert_eq!(first_phase(&plan), Some("retire_home"));
-    assert_eq!(plan.captured_home, earlier.captured_home, "protection and instances as they were");
-    given.home.captured =
-        Some(Captured { cluster_resource_id: "cluster-OTHER".to_owned(), ..earlier.captured_home });
-    decide(&given, &seen).expect_err("settings of another cluster of that name are none of its");
 }
 
 /// Every membership of the stale home cluster and of away in one global cluster: only those in which
@@ -414,19 +353,6 @@ fn smaller_cluster_than_before_is_remarked_on() {
 }
 
 #[test]
-fn home_is_rebuilt_without_a_way_around_the_fence() {
-    let mut seen = world(&[("c1", "i1")], &[("c2", "i2")], Vec::new());
-    seen.home.clusters[0].settings.global_write_forwarding = true;
-    seen.away.clusters[0].settings.global_write_forwarding = true;
-
-    let plan = decide(&request(), &seen).expect("a plan");
-
-    assert!(!plan.rebuild_home.cluster.global_write_forwarding);
-    assert!(plan.rebuild_away.cluster.global_write_forwarding);
-    assert!(plan.reasons.iter().any(|r| r.contains("forwarded writes")), "{:?}", plan.reasons);
-}
-
-#[test]
 fn missing_parameter_group_is_named() {
     let mut seen = world(&[("c1", "i1")], &[("c2", "i2")], Vec::new());
     seen.home.clusters[0].settings.parameter_group = Some("gone".to_owned());
@@ -437,150 +363,4 @@ fn missing_parameter_group_is_named() {
         BTreeMap::from([("gone".to_owned(), "aurora-mysql5.7".to_owned())]);
     let refused = decide(&request(), &seen).expect_err("it is of another family");
     assert!(refused.to_string().contains("aurora-mysql8.0"), "{refused}");
-}
-
-/// The runbook's three cases.
-fn with_data_sources() -> Request {
-    const SECRET: &str = "arn:aws:secretsmanager:us-west-2:1:secret:app";
-    let mut value = serde_json::to_value(request()).expect("JSON");
-    value["endpoints"]["superset"] = json!([
-        { "url": "https://home.example/", "login_secret_arn": SECRET, "data_sources": [
-            { "name": "mysql aurora-gdb1-write", "points_to": "home_writer", "password_secret_arn": SECRET },
-        ] },
-        { "url": "https://away.example", "login_secret_arn": SECRET, "data_sources": [
-            { "name": "mysql aurora-gdb2-read", "points_to": "away_reader", "password_secret_arn": SECRET },
-            { "name": "mysql aurora-gdb2-write", "remove": true },
-        ] },
-    ]);
-    Request::parse(&value).expect("a request")
-}
-
-#[test]
-fn data_sources_of_the_writer_move_with_it_and_the_others_when_away_is_rebuilt() {
-    let seen = world(&[("c1", "i1")], &[("c2", "i2")], Vec::new());
-
-    let sources = decide(&with_data_sources(), &seen).expect("a plan").data_sources;
-
-    let [writer] = &sources.home[..] else { panic!("{:?}", sources.home) };
-    let to = &writer.point.as_ref().expect("it stays").to;
-    assert_eq!((to.cluster_id.as_str(), to.endpoint), ("c1-restored", EndpointKind::Writer));
-    assert_eq!(writer.superset.url, "https://home.example");
-    let [reader, removed] = &sources.away[..] else { panic!("{:?}", sources.away) };
-    let to = &reader.point.as_ref().expect("it stays").to;
-    assert_eq!((to.cluster_id.as_str(), to.endpoint), ("c2-restored", EndpointKind::Reader));
-    assert!(removed.remove && removed.point.is_none());
-}
-
-/// Whether a data source is moved is known to Superset alone.
-#[test]
-fn complete_failback_still_has_its_data_sources_looked_at() {
-    let members =
-        [(&*arn("us-east-1", "c1-restored"), true), (&*arn("us-west-2", "c2-restored"), false)];
-    let mut seen = world(
-        &[("c1-restored", "i1-restored")],
-        &[("c2-restored", "i2-restored")],
-        vec![global("g2", &members)],
-    );
-    seen.dns[0].value = Some("c1-restored.cluster-x".to_owned());
-
-    let plan = decide(&with_data_sources(), &seen).expect("nothing stands against it");
-
-    assert_eq!(plan.decision, Decision::Proceed);
-    assert_eq!(first_phase(&plan), None, "nothing of the database is touched");
-    assert!(plan.reasons.iter().any(|r| r.contains("data sources")), "{:?}", plan.reasons);
-}
-
-#[test]
-fn another_cluster_of_the_stale_one_s_name_is_refused_by_a_run_that_continues() {
-    let seen = world(&[("c1", "i1")], &[("c2", "i2")], Vec::new());
-    let mut request = request();
-    request.home.captured = Some(decide(&request, &seen).expect("a plan").captured_home);
-
-    let mut swapped = seen.clone();
-    swapped.home.clusters[0].resource_id = "cluster-OTHER".to_owned();
-    let refused = decide(&request, &swapped).expect_err("it would be deleted").to_string();
-    assert!(refused.contains("home.cluster_id") && refused.contains("cluster-OTHER"), "{refused}");
-
-    let mut renamed = seen.clone();
-    renamed.home.clusters[0].id = "c1-old".to_owned();
-    let refused = decide(&request, &renamed).expect_err("it is not gone").to_string();
-    assert!(refused.contains("`c1-old`") && refused.contains("memory#g0"), "{refused}");
-
-    request.away.captured = request.home.captured.clone();
-    let refused =
-        decide(&request, &seen).expect_err("home is not rebuilt from another").to_string();
-    assert!(refused.contains("away.cluster_id"), "{refused}");
-}
-
-#[test]
-fn home_that_was_closed_again_is_opened_but_never_in_front_of_a_stale_cluster() {
-    let mut seen = fenced(promoted());
-    let [open, fence] = &mut seen.home.network_acls[..] else { panic!("two ACLs") };
-    fence.associations = std::mem::take(&mut open.associations);
-
-    let plan = decide(&request(), &seen).expect("nothing stands against it");
-    assert_eq!(first_phase(&plan), Some("restore_network"));
-    assert!(!plan.phases.rebuild_home.run && plan.phases.cut_over_writer.run);
-
-    let mut request = request();
-    request.home.captured = Some(plan.captured_home);
-    request.home.captured.as_mut().expect("given").cluster_resource_id = "cluster-C1".to_owned();
-    let (mut stale, _) = cluster("us-east-1", "c1", "i1");
-    stale.id = "c1-old".to_owned();
-    seen.home.clusters.push(stale);
-    let plan = decide(&request, &seen).expect("nothing stands against it");
-    assert_eq!(first_phase(&plan), Some("cut_over_writer"));
-}
-
-/// The same, where both sides are fenced by a security group.
-fn by_group(mut request: Request) -> Request {
-    for (side, id) in [(&mut request.home, "sg-fence1"), (&mut request.away, "sg-fence2")] {
-        side.network.fence = FenceKind::SecurityGroup;
-        side.network.fence_group_id = Some(id.to_owned());
-    }
-    request
-}
-
-/// Gives a side's clusters these security groups, and lets the side know them and its fence's.
-fn grouped(side: &mut RegionSeen, fence: &str, groups: &[&str]) {
-    let group = |id: &str, denies_inbound| SecurityGroupSeen {
-        id: id.to_owned(),
-        vpc_id: "vpc".to_owned(),
-        denies_inbound,
-    };
-    side.security_groups = vec![group(fence, true), group("sg-open", false)];
-    for cluster in &mut side.clusters {
-        cluster.settings.security_group_ids = groups.iter().map(|id| (*id).to_owned()).collect();
-        cluster.security_groups = groups
-            .iter()
-            .map(|id| GroupMembershipSeen { id: (*id).to_owned(), status: "active".to_owned() })
-            .collect();
-    }
-}
-
-#[test]
-fn group_of_the_fence_is_never_carried_over_into_a_rebuilt_cluster() {
-    let mut seen = world(&[("c1", "i1")], &[("c2", "i2")], vec![]);
-    grouped(&mut seen.home, "sg-fence1", &["sg-open"]);
-    grouped(&mut seen.away, "sg-fence2", &["sg-open"]);
-    let mut request = by_group(request());
-    let open = decide(&request, &seen).expect("nothing stands against it");
-    let restore = vec!["sg-open".to_owned()];
-    let by = FenceBy::SecurityGroup { group_id: "sg-fence2".to_owned(), restore: restore.clone() };
-    assert_eq!(open.promote.fence.by, by);
-
-    grouped(&mut seen.home, "sg-fence1", &["sg-fence1"]);
-    let refused = decide(&request, &seen).expect_err("nobody knows its groups").to_string();
-    assert!(refused.contains("`home.network.open_group_ids`"), "{refused}");
-
-    request.home.captured = Some(open.captured_home.clone());
-    let continued = decide(&request, &seen).expect("an earlier run has remembered them");
-    assert_eq!(continued.rebuild_home.cluster.security_group_ids, restore);
-    assert_eq!(continued.captured_home, open.captured_home);
-
-    request.home.captured = None;
-    request.home.network.open_group_ids = restore.clone();
-    let given = decide(&request, &seen).expect("they are given");
-    assert_eq!(given.rebuild_home.cluster.security_group_ids, restore);
-    assert!(!given.basis.drift(&open.basis).is_empty(), "the plan sees the groups");
 }
