@@ -1,7 +1,10 @@
 //! The strategies `switchover` and `auto`, as whole runs: after a managed failover, with a stale home
 //! cluster, and wherever Aurora keeps the run waiting.
 
-use failback::Aws;
+mod called_off;
+mod interrupted;
+mod returning;
+
 use failback_cli::definitions::machine_arn;
 use failback_cli::drill::{Drill, Ended, Setup, plan_of};
 use failback_cli::report::invariants;
@@ -15,8 +18,6 @@ use crate::support::{AWAY, HOME, begin, drive_to, effects};
 
 const FORMER: &str = "reinvent-dat348-gdb";
 const RESTORING: &str = "reinvent-dat348-gdb-restoring";
-const SETTING_UP: &str = "The switchover request is not successful because replication setup is \
-                          still in progress. Please retry the request later.";
 
 /// Home's stale cluster stands alone; the strategy is `auto`.
 fn stale(seed: u64) -> Setup {
@@ -171,87 +172,6 @@ pub fn before_the_disaster() -> Setup {
     setup
 }
 
-/// Aurora's managed failover to away, as an operator asks for it in the disaster.
-async fn fail_over(aws: &Aws) {
-    let request = aws.rds(AWAY).failover_global_cluster().global_cluster_identifier(FORMER);
-    let target = format!("arn:aws:rds:{AWAY}:123456789012:cluster:gdb2-cluster");
-    let request = request.target_db_cluster_identifier(target).allow_data_loss(true);
-    request.send().await.expect("the failover is accepted");
-}
-
-#[tokio::test(start_paused = true)]
-async fn home_that_is_still_resyncing_is_waited_for_and_never_deleted() {
-    let setup = before_the_disaster();
-    let drill = begin(&setup);
-    fail_over(&drill.aws).await;
-    drill.clock.sleep_ms(6 * 60_000).await;
-    let status =
-        |w: &World| w.rds.cluster(HOME, "gdb1-cluster").expect("it is there").status.clone();
-    assert_eq!(drill.sandbox.with_world(status), "resyncing");
-
-    let ended = run(&drill, &setup, "resyncing").await;
-
-    assert_good(&drill, &ended, &setup, "resyncing");
-    assert_eq!(deletions(&drill), Vec::<String>::new());
-    let waited_ms = ended.outcome.stopped_ms.expect("it ended") - ended.outcome.started_ms;
-    assert!(waited_ms > 8 * 60_000, "{waited_ms}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn home_that_never_finishes_resyncing_is_given_up_by_name() {
-    let mut setup = before_the_disaster();
-    setup.input["limits"] = json!({ "create_s": 600 });
-    let drill = begin(&setup);
-    drill.sandbox.change_world(|w| w.behaviour.timings.resync_s = 1e6);
-    fail_over(&drill.aws).await;
-    drill.clock.sleep_ms(6 * 60_000).await;
-
-    let ended = run(&drill, &setup, "resyncing").await;
-
-    assert_refused(&drill, &ended, &setup, "SwitchoverCalledOff", "gdb1-cluster is resyncing");
-    assert_eq!(deletions(&drill), Vec::<String>::new());
-}
-
-#[tokio::test(start_paused = true)]
-async fn failover_that_is_under_way_is_not_interfered_with() {
-    let setup = before_the_disaster();
-    let drill = begin(&setup);
-    fail_over(&drill.aws).await;
-    drill.clock.sleep_ms(60_000).await;
-
-    let ended = run(&drill, &setup, "early").await;
-
-    assert_eq!(ended.outcome.error.as_deref(), Some("FailbackRefused"));
-    let cause = ended.outcome.cause.expect("a cause");
-    assert!(cause.contains("an operation runs"), "{cause}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn home_that_aurora_has_not_brought_back_yet_is_refused() {
-    let mut setup = Setup::managed(1);
-    setup.world.global_clusters[0].members.retain(|m| m.writer);
-    let drill = begin(&setup);
-
-    let ended = run(&drill, &setup, "early").await;
-
-    let words = "which does not list home's cluster `gdb1-cluster`";
-    assert_refused(&drill, &ended, &setup, "FailbackRefused", words);
-}
-
-#[tokio::test(start_paused = true)]
-async fn home_that_is_being_detached_from_away_is_not_taken_for_its_reader() {
-    let setup = Setup::managed(1);
-    let drill = begin(&setup);
-    let request = drill.aws.rds(HOME).remove_from_global_cluster();
-    let arn = format!("arn:aws:rds:{HOME}:123456789012:cluster:gdb1-cluster");
-    let request = request.global_cluster_identifier(FORMER).db_cluster_identifier(arn);
-    request.send().await.expect("the removal is accepted");
-
-    let ended = run(&drill, &setup, "detached").await;
-
-    assert_refused(&drill, &ended, &setup, "FailbackRefused", "does not replicate any more");
-}
-
 #[tokio::test(start_paused = true)]
 async fn detach_refuses_to_delete_a_home_that_follows_away() {
     let mut setup = Setup::managed(1);
@@ -308,78 +228,6 @@ async fn rejoined_home_of_another_version_is_left_alone() {
         assert_refused(&drill, &ended, &setup, "FailbackRefused", "3.08.2");
         assert_eq!(deletions(&drill), Vec::<String>::new());
     }
-}
-
-#[tokio::test(start_paused = true)]
-async fn refused_switchover_is_asked_for_again_until_aurora_accepts_it() {
-    let setup = Setup::managed(1);
-    let drill = begin(&setup);
-    drill.sandbox.change_world(|w| {
-        let until_ms = w.now_ms + 15 * 60_000;
-        w.rds.globals.get_mut(FORMER).expect("it is there").setting_up_until_ms = until_ms;
-    });
-
-    let ended = run(&drill, &setup, "refused").await;
-
-    assert_good(&drill, &ended, &setup, "refused");
-    let calls = drill.sandbox.calls().into_iter();
-    let refused = calls.filter(|c| c.operation == "SwitchoverGlobalCluster" && c.error.is_some());
-    assert!(refused.count() > 5);
-    assert_eq!(switchovers(&drill), 1);
-}
-
-#[tokio::test(start_paused = true)]
-async fn switchover_that_is_never_accepted_is_given_up_while_away_serves() {
-    let setup = Setup::managed(1);
-    let drill = begin(&setup);
-    let refuse = Verb::Refuse {
-        code: "InvalidDBClusterStateFault".to_owned(),
-        message: SETTING_UP.to_owned(),
-    };
-    drill.sandbox.inject(Fault::next(refuse, "SwitchoverGlobalCluster").repeated(10_000));
-
-    let ended = run(&drill, &setup, "refused").await;
-
-    let words = "replication setup is still in progress";
-    assert_refused(&drill, &ended, &setup, "SwitchoverCalledOff", words);
-}
-
-#[tokio::test(start_paused = true)]
-async fn switchover_that_is_not_allowed_is_told_with_its_reason() {
-    let setup = Setup::managed(1);
-    let drill = begin(&setup);
-    let refuse = Verb::Refuse { code: "AccessDenied".to_owned(), message: "no policy".to_owned() };
-    drill.sandbox.inject(Fault::next(refuse, "SwitchoverGlobalCluster"));
-
-    let ended = run(&drill, &setup, "denied").await;
-
-    assert_refused(&drill, &ended, &setup, "SwitchoverCalledOff", "no policy");
-}
-
-#[tokio::test(start_paused = true)]
-async fn cancelled_switchover_is_refused_by_name_and_done_by_starting_again() {
-    let setup = Setup::managed(3);
-    let drill = begin(&setup);
-    drill.sandbox.change_world(|w| w.behaviour.switchovers_are_cancelled = true);
-
-    let ended = run(&drill, &setup, "cancelled").await;
-    assert_refused(&drill, &ended, &setup, "SwitchoverCalledOff", "Aurora has cancelled it");
-
-    drill.sandbox.change_world(|w| w.behaviour.switchovers_are_cancelled = false);
-    let ended = run(&drill, &setup, "again").await;
-    assert_good(&drill, &ended, &setup, "again");
-}
-
-#[tokio::test(start_paused = true)]
-async fn without_lag_data_nothing_is_switched_over() {
-    let setup = Setup::managed(1);
-    let drill = begin(&setup);
-    drill.sandbox.change_world(|w| w.behaviour.metric_data_missing = true);
-
-    let ended = run(&drill, &setup, "blind").await;
-
-    assert_refused(&drill, &ended, &setup, "SwitchoverCalledOff", "no lag sample");
-    assert_eq!(switchovers(&drill), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -480,85 +328,4 @@ async fn stop_at(drill: &Drill, setup: &Setup, state: &'static str) {
     let arn = drill.engine.start_execution(&machine, Some("stopped"), input).expect("it starts");
     drive_to(drill, state).await;
     drill.engine.stop_execution(&arn, Some("Stopped"), Some("by the operator"));
-}
-
-#[tokio::test(start_paused = true)]
-async fn switchover_stopped_in_any_phase_is_finished_by_starting_again() {
-    for setup in [Setup::managed(13), stale(13)] {
-        let whole = begin(&setup);
-        let ended = run(&whole, &setup, "whole").await;
-        let length_ms = ended.outcome.stopped_ms.expect("it ended") - ended.outcome.started_ms;
-        for part in 1..24 {
-            let drill = begin(&setup);
-            let machine = machine_arn("failback");
-            let started =
-                drill.engine.start_execution(&machine, Some("stopped"), setup.input.clone());
-            let arn = started.expect("it starts");
-            drill.engine.drive_for(length_ms * part / 24).await;
-            drill.engine.stop_execution(&arn, Some("Stopped"), Some("by the operator"));
-            let input = setup.input.clone();
-
-            let ended = drill.run("continued", input).await.expect("it starts");
-
-            assert_good(&drill, &ended, &setup, &format!("stopped at {part}/24"));
-            assert_eq!(switchovers(&drill), 1, "stopped at {part}/24");
-        }
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn fence_of_an_interrupted_detachment_is_lifted_before_the_switchover() {
-    let setup = Setup::workshop(13);
-    let drill = begin(&setup);
-    stop_at(&drill, &setup, "CheckReplicationBehindFence").await;
-    let mut input = setup.input.clone();
-    input["strategy"] = json!("auto");
-
-    let ended = drill.run("continued", input).await.expect("it starts");
-
-    assert_good(&drill, &ended, &setup, "fenced");
-    assert_eq!(switchovers(&drill), 1);
-    let longest = drill.sandbox.measured().longest_gap.expect("an outage").length_ms();
-    assert!(longest < 4 * 60_000, "away served until the switchover: {longest} ms");
-}
-
-#[tokio::test(start_paused = true)]
-async fn fence_that_nobody_remembers_is_lifted_before_the_switchover() {
-    let mut setup = Setup::managed(13);
-    let away = &mut setup.world.regions[1];
-    let private = away.subnet_groups[0].subnets.clone();
-    for subnet in away.vpcs[0].subnets.iter_mut().filter(|s| private.contains(&s.id)) {
-        subnet.network_acl = Some("acl-0fe9ce00a11c105ed".to_owned());
-    }
-    let drill = begin(&setup);
-
-    let ended = run(&drill, &setup, "fenced").await;
-
-    assert_good(&drill, &ended, &setup, "fenced");
-    let plan = planned(&drill, &ended);
-    assert!(plan.switch_over.expect("a switchover").fence_left.is_some());
-    let lifted = drill
-        .invocations
-        .borrow()
-        .iter()
-        .any(|i| i.machine == "switch-over" && i.state == "LiftFence");
-    assert!(lifted);
-}
-
-#[tokio::test(start_paused = true)]
-async fn promotion_of_an_interrupted_detachment_is_finished_by_auto_and_refused_by_switchover() {
-    let setup = Setup::workshop(13);
-    let drill = begin(&setup);
-    stop_at(&drill, &setup, "LimitHomePromoted").await;
-    let mut input = setup.input.clone();
-
-    input["strategy"] = json!("switchover");
-    let refused = drill.run("insisting", input.clone()).await.expect("it starts");
-    input["strategy"] = json!("auto");
-    let ended = drill.run("continued", input).await.expect("it starts");
-
-    let cause = refused.outcome.cause.expect("a cause");
-    assert!(cause.contains("an earlier run detached it"), "{cause}");
-    assert_good(&drill, &ended, &setup, "promoted");
-    assert_eq!(json!(planned(&drill, &ended).strategy), json!("detach"));
 }
