@@ -8,7 +8,9 @@
 //! - **Calls:** `dynamodb:GetItem`, `dynamodb:PutItem`, `states:DescribeExecution`,
 //!   `states:ListExecutions`.
 
-use aws_sdk_sfn::types::ExecutionStatus;
+use std::ops::ControlFlow;
+
+use aws_sdk_sfn::types::{ExecutionListItem, ExecutionStatus};
 use failback_plan::Answer;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -16,7 +18,7 @@ use serde_json::Value;
 use crate::aws::{Aws, region_of};
 use crate::error::{FailbackError, classify};
 use crate::table::{self, CONDITION_FAILED, Item, text};
-use crate::{lock, request};
+use crate::{lock, request, start};
 
 /// What the state passes in.
 #[derive(Debug, Clone, Deserialize)]
@@ -133,20 +135,14 @@ async fn running_child(
     holder: &str,
     children: &[String],
 ) -> Result<Option<String>, FailbackError> {
-    const CALL: &str = "states:ListExecutions";
     let prefix = lock::child_prefix(holder);
+    let is_child = |execution: &ExecutionListItem| match execution.name().starts_with(&prefix) {
+        true => ControlFlow::Break(execution.execution_arn().to_owned()),
+        false => ControlFlow::Continue(()),
+    };
     for machine in children {
-        let request = aws
-            .sfn(region_of(machine))
-            .list_executions()
-            .state_machine_arn(machine)
-            .status_filter(ExecutionStatus::Running);
-        let mut pages = request.into_paginator().items().send();
-        while let Some(item) = pages.next().await {
-            let execution = item.map_err(|e| classify(CALL, e))?;
-            if execution.name().starts_with(&prefix) {
-                return Ok(Some(execution.execution_arn().to_owned()));
-            }
+        if let Some(child) = start::visit_running(aws, machine, is_child).await? {
+            return Ok(Some(child));
         }
     }
     Ok(None)

@@ -17,6 +17,7 @@ use failback_plan::task::Rebuild;
 use serde::Deserialize;
 
 use crate::aws::Aws;
+use crate::create_cluster::texts;
 use crate::error::FailbackError;
 use crate::observe;
 use crate::reply::{Reply, reply};
@@ -100,7 +101,6 @@ async fn create_endpoints(
     rebuild: &Rebuild,
     endpoints: &[CustomEndpoint],
 ) -> Result<Reply, FailbackError> {
-    let some = |list: &[String]| (!list.is_empty()).then(|| list.to_vec());
     for endpoint in endpoints {
         let request = aws
             .rds(&rebuild.target.region)
@@ -108,8 +108,8 @@ async fn create_endpoints(
             .db_cluster_identifier(&rebuild.target.cluster_id)
             .db_cluster_endpoint_identifier(&endpoint.id)
             .endpoint_type(&endpoint.kind)
-            .set_static_members(some(&endpoint.static_members))
-            .set_excluded_members(some(&endpoint.excluded_members));
+            .set_static_members(texts(&endpoint.static_members))
+            .set_excluded_members(texts(&endpoint.excluded_members));
         let result = request.send().await;
         let already = ["DBClusterEndpointAlreadyExistsFault"];
         let reply = reply("rds:CreateDBClusterEndpoint", result, &already)?;

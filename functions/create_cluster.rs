@@ -60,7 +60,6 @@ fn request(
     writer: &ClusterSeen,
 ) -> CreateDBClusterFluentBuilder {
     let settings = &rebuild.cluster;
-    let some = |list: &[String]| (!list.is_empty()).then(|| list.to_vec());
     let serverless = settings.serverless_v2.as_ref().map(|s| {
         ServerlessV2ScalingConfiguration::builder()
             .set_min_capacity(s.min_capacity)
@@ -79,14 +78,14 @@ fn request(
         .set_kms_key_id(settings.kms_key_id.clone().filter(|_| encrypted))
         .set_db_cluster_parameter_group_name(settings.parameter_group.clone())
         .set_db_subnet_group_name(settings.subnet_group.clone())
-        .set_vpc_security_group_ids(some(&settings.security_group_ids))
+        .set_vpc_security_group_ids(texts(&settings.security_group_ids))
         .set_port(settings.port)
         .set_option_group_name(settings.option_group.clone())
         .set_backup_retention_period(settings.backup_retention_days)
         .set_preferred_backup_window(settings.backup_window.clone())
         .set_preferred_maintenance_window(settings.maintenance_window.clone())
         .set_storage_type(settings.storage_type.clone())
-        .set_enable_cloudwatch_logs_exports(some(&settings.log_exports))
+        .set_enable_cloudwatch_logs_exports(texts(&settings.log_exports))
         .enable_iam_database_authentication(settings.iam_authentication)
         .copy_tags_to_snapshot(settings.copy_tags_to_snapshot)
         .set_tags(tags(&settings.tags))
@@ -98,6 +97,11 @@ fn request(
         .set_enable_global_write_forwarding(settings.global_write_forwarding.then_some(true))
         .set_enable_local_write_forwarding(settings.local_write_forwarding.then_some(true))
         .deletion_protection(false)
+}
+
+/// A list as the SDK wants it; `None` for none.
+pub(crate) fn texts(list: &[String]) -> Option<Vec<String>> {
+    (!list.is_empty()).then(|| list.to_vec())
 }
 
 /// Tags as the SDK wants them; `None` for none.

@@ -15,7 +15,7 @@ use aws_sdk_route53::types::{
 };
 use failback_plan::Answer;
 use failback_plan::steps::NotAsPlanned;
-use failback_plan::task::{ConsumerKind, DnsRecord, EndpointKind, Moved};
+use failback_plan::task::{ConsumerKind, DnsRecord, Moved};
 use serde::{Deserialize, Serialize};
 
 use crate::aws::Aws;
@@ -122,15 +122,9 @@ pub(crate) fn name_moved(record: &DnsRecord, to: String) -> Moved {
     }
 }
 
-/// Read anew: a rebuilt cluster's endpoint is known only once it exists.
+/// Where a record shall point.
 pub(crate) async fn endpoint(aws: &Aws, record: &DnsRecord) -> Result<String, FailbackError> {
-    const CALL: &str = "rds:DescribeDBClusters";
-    let cluster = observe::cluster(aws, &record.region, &record.cluster_id).await?;
-    let endpoint = cluster.and_then(|c| match record.endpoint {
-        EndpointKind::Writer => c.endpoint,
-        EndpointKind::Reader => c.reader_endpoint,
-    });
-    required(endpoint, CALL, &format!("the endpoint of {}", record.cluster_id))
+    observe::endpoint(aws, &record.region, &record.cluster_id, record.endpoint).await
 }
 
 /// Routing policy and health check stay as they are.

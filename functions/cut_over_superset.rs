@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::aws::Aws;
 use crate::error::FailbackError;
+use crate::observe;
 use crate::superset::{self, Session, Tested, Trouble};
 
 /// What the state passes in.
@@ -61,7 +62,8 @@ async fn step(
     (from, to): (&mut Option<String>, &mut Option<String>),
 ) -> Result<Answer, Trouble> {
     let Input { superset, name, point } = input;
-    let host = superset::host(aws, &point.to).await?;
+    let place = &point.to;
+    let host = observe::endpoint(aws, &place.region, &place.cluster_id, place.endpoint).await?;
     *to = Some(host.clone());
     let api = superset::login(aws, &superset.login_secret_arn).await?;
     let database = superset::login(aws, &point.password_secret_arn).await?;

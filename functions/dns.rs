@@ -5,7 +5,7 @@ use failback_plan::seen::DnsSeen;
 
 use crate::aws::Aws;
 use crate::error::{FailbackError, classify};
-use crate::observe::{Read, required};
+use crate::observe::{Read, absent_if, required};
 
 /// As many records as one page holds: at one name there can be a hundred.
 const RECORDS_PER_PAGE: i32 = 300;
@@ -22,12 +22,7 @@ async fn zone(aws: &Aws, zone_id: &str) -> Read<Option<Zone>> {
     const CALL: &str = "route53:GetHostedZone";
     let answer = match aws.dns().get_hosted_zone().id(zone_id).send().await {
         Ok(answer) => answer,
-        Err(error) => {
-            return match classify(CALL, error) {
-                FailbackError::AwsRejected { code, .. } if code == "NoSuchHostedZone" => Ok(None),
-                other => Err(other),
-            };
-        }
+        Err(error) => return absent_if(classify(CALL, error), "NoSuchHostedZone"),
     };
     let zone = required(answer.hosted_zone(), CALL, "a hosted zone")?;
     Ok(Some(Zone {

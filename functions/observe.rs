@@ -7,6 +7,7 @@ use failback_plan::seen::{
     ClusterSeen, GlobalClusterSeen, InstanceSeen, MemberSeen, SnapshotSeen, SubnetGroupSeen,
 };
 use failback_plan::settings::CustomEndpoint;
+use failback_plan::task::EndpointKind;
 use std::collections::BTreeMap;
 
 use crate::aws::Aws;
@@ -22,7 +23,7 @@ pub(crate) fn required<T>(value: Option<T>, call: &'static str, what: &str) -> R
 }
 
 /// `None` for the one error that says so; every other error stays one.
-fn absent_if<T>(error: FailbackError, code: &str) -> Read<Option<T>> {
+pub(crate) fn absent_if<T>(error: FailbackError, code: &str) -> Read<Option<T>> {
     match error {
         FailbackError::AwsRejected { code: said, .. } if said == code => Ok(None),
         other => Err(other),
@@ -37,6 +38,17 @@ pub async fn cluster(aws: &Aws, region: &str, id: &str) -> Read<Option<ClusterSe
         Ok(answer) => answer.db_clusters().first().map(|c| cluster_seen(CALL, c)).transpose(),
         Err(error) => absent_if(classify(CALL, error), "DBClusterNotFoundFault"),
     }
+}
+
+/// The host name of a cluster's endpoint, read anew: a rebuilt cluster's is known only once it
+/// exists.
+pub async fn endpoint(aws: &Aws, region: &str, id: &str, kind: EndpointKind) -> Read<String> {
+    const CALL: &str = "rds:DescribeDBClusters";
+    let host = cluster(aws, region, id).await?.and_then(|cluster| match kind {
+        EndpointKind::Writer => cluster.endpoint,
+        EndpointKind::Reader => cluster.reader_endpoint,
+    });
+    required(host, CALL, &format!("the endpoint of {id}"))
 }
 
 /// All clusters of a Region.

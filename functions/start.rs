@@ -1,5 +1,8 @@
-//! Executions that are named after what they are started for.
+//! Executions: those that are named after what they are started for, and those that run.
 
+use std::ops::ControlFlow;
+
+use aws_sdk_sfn::types::{ExecutionListItem, ExecutionStatus};
 use serde_json::Value;
 
 use crate::aws::{Aws, region_of};
@@ -31,4 +34,26 @@ pub(crate) async fn execution(
             other => Err(other),
         },
     }
+}
+
+/// Visits the executions of a machine that have not ended, page by page, until one of them breaks
+/// the search with what was looked for.
+pub(crate) async fn visit_running<B>(
+    aws: &Aws,
+    machine: &str,
+    mut visit: impl FnMut(&ExecutionListItem) -> ControlFlow<B>,
+) -> Result<Option<B>, FailbackError> {
+    const CALL: &str = "states:ListExecutions";
+    let request = aws
+        .sfn(region_of(machine))
+        .list_executions()
+        .state_machine_arn(machine)
+        .status_filter(ExecutionStatus::Running);
+    let mut pages = request.into_paginator().items().send();
+    while let Some(item) = pages.next().await {
+        if let ControlFlow::Break(found) = visit(&item.map_err(|e| classify(CALL, e))?) {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
 }

@@ -10,7 +10,8 @@
 //!   `rds:DescribeGlobalClusters`, `ec2:DescribeNetworkAcls`, `states:ListExecutions`,
 //!   `states:StartExecution`.
 
-use aws_sdk_sfn::types::ExecutionStatus;
+use std::ops::ControlFlow;
+
 use failback_plan::recovery::{self, Look, Next, Writer, network_troubles};
 use failback_plan::request::Approvals;
 use failback_plan::seen::{RegionSeen, Seen};
@@ -18,8 +19,8 @@ use failback_plan::{Answer, Request};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::aws::{Aws, region_of};
-use crate::error::{FailbackError, classify};
+use crate::aws::Aws;
+use crate::error::FailbackError;
 use crate::observe::Read;
 use crate::start::{self, Started};
 use crate::{network, observe, register, request, table};
@@ -92,16 +93,12 @@ fn overrides(aws: &Aws) -> Value {
 
 /// The executions of a machine that have not ended, by name.
 async fn running(aws: &Aws, machine: &str) -> Result<Vec<String>, FailbackError> {
-    let request = aws
-        .sfn(region_of(machine))
-        .list_executions()
-        .state_machine_arn(machine)
-        .status_filter(ExecutionStatus::Running);
-    let mut pages = request.into_paginator().items().send();
     let mut names = Vec::new();
-    while let Some(item) = pages.next().await {
-        names.push(item.map_err(|e| classify("states:ListExecutions", e))?.name().to_owned());
-    }
+    let all = start::visit_running(aws, machine, |execution| -> ControlFlow<()> {
+        names.push(execution.name().to_owned());
+        ControlFlow::Continue(())
+    });
+    all.await?;
     Ok(names)
 }
 

@@ -4,13 +4,12 @@ mod session;
 
 use failback_plan::request::superset::region_of_secret;
 use failback_plan::superset::Problem;
-use failback_plan::task::{Endpoint, EndpointKind};
 use failback_plan::{Answer, InvalidRequest};
 use serde_json::Value;
 
 use crate::aws::Aws;
 use crate::error::{FailbackError, classify};
-use crate::observe::{self, required};
+use crate::observe::required;
 
 pub(crate) use session::{Session, Tested};
 
@@ -72,14 +71,4 @@ pub(crate) async fn login(aws: &Aws, arn: &str) -> Result<Login, FailbackError> 
     let password =
         required(text("password"), CALL, &format!("a JSON object with `password` in {arn}"))?;
     Ok(Login { user: text("username"), password })
-}
-
-/// The host name of an endpoint, read anew: a rebuilt cluster's is known only once it exists.
-pub(crate) async fn host(aws: &Aws, to: &Endpoint) -> Result<String, FailbackError> {
-    let cluster = observe::cluster(aws, &to.region, &to.cluster_id).await?;
-    let host = cluster.and_then(|c| match to.endpoint {
-        EndpointKind::Writer => c.endpoint,
-        EndpointKind::Reader => c.reader_endpoint,
-    });
-    required(host, "rds:DescribeDBClusters", &format!("the endpoint of {}", to.cluster_id))
 }
