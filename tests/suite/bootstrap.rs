@@ -2,22 +2,23 @@
 //! through the unchanged SDK to a sandbox on loopback.
 
 use std::net::SocketAddr;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex};
+use std::path::Path;
+use std::process::{Child, ExitStatus};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use failback_sandbox::{Outcome, Sandbox, WorldSpec};
+use failback_sandbox::{Sandbox, WorldSpec};
 use serde_json::{Value, json};
 
 use crate::support::given::Given;
-use crate::support::http::{Request, Response, serve};
+use crate::support::runtime_api::{self, Told, program, runtime_api};
 
 /// Longer than any answer takes; a test that waits so long has failed.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What the binary told the Runtime API.
-struct Told {
+/// What became of an event.
+struct Said {
     /// `response`, `error`, or `init/error`.
     path: String,
     body: Value,
@@ -41,27 +42,20 @@ impl Bootstrap {
     /// Starts the binary as Lambda would, with one event to handle.
     fn start(handler: &str, aws: SocketAddr, event: &Value) -> Self {
         let (tell, told) = channel();
-        let runtime = runtime_api(event.to_string(), tell);
-        let child = Command::new(env!("CARGO_BIN_EXE_bootstrap"))
-            .env_clear()
-            .env("AWS_LAMBDA_RUNTIME_API", runtime.to_string())
-            .env("AWS_LAMBDA_FUNCTION_NAME", handler)
-            .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
-            .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128")
-            .env("_HANDLER", handler)
-            .env("AWS_REGION", "us-west-2")
-            .env("AWS_ACCESS_KEY_ID", "AKIDSANDBOX")
-            .env("AWS_SECRET_ACCESS_KEY", "not-a-secret")
-            .env("AWS_ENDPOINT_URL", format!("http://{aws}"))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the binary was built");
+        let runtime = runtime_api(event, 1, tell);
+        let bootstrap = Path::new(env!("CARGO_BIN_EXE_bootstrap"));
+        let child = program(bootstrap, handler, runtime, aws).spawn().expect("it was built");
         Self { child, told }
     }
 
-    fn told(&self) -> Told {
-        self.told.recv_timeout(PATIENCE).expect("the binary tells what became of its event")
+    /// What became of its event.
+    fn said(&self) -> Said {
+        loop {
+            match self.told.recv_timeout(PATIENCE).expect("the binary says what became of it") {
+                Told::Asked(_) => {}
+                Told::Said(_, path, body) => return Said { path, body },
+            }
+        }
     }
 
     /// How the binary ended, if it did so by itself and without a word.
@@ -74,52 +68,10 @@ impl Bootstrap {
     }
 }
 
-/// Hands out one event and notes what is told; whoever asks for another one waits.
-fn runtime_api(event: String, tell: Sender<Told>) -> SocketAddr {
-    let event = Mutex::new(Some(event));
-    serve(move |request| {
-        if request.target.ends_with("/invocation/next") {
-            let Some(event) = event.lock().expect("not poisoned").take() else {
-                // As Lambda freezes a function that has nothing to do.
-                loop {
-                    std::thread::park();
-                }
-            };
-            return next(event);
-        }
-        let path = request.target.rsplit("/runtime/").next().unwrap_or_default().to_owned();
-        let told = Told {
-            path: path.trim_start_matches("invocation/event-1/").to_owned(),
-            body: serde_json::from_slice(&request.body).unwrap_or_default(),
-        };
-        drop(tell.send(told));
-        Response { status: 202, headers: Vec::new(), body: b"{}".to_vec() }
-    })
-}
-
-fn next(event: String) -> Response {
-    let headers = [
-        ("content-type", "application/json"),
-        ("lambda-runtime-aws-request-id", "event-1"),
-        ("lambda-runtime-deadline-ms", "4102444800000"),
-        ("lambda-runtime-invoked-function-arn", "arn:aws:lambda:us-west-2:123456789012:function:f"),
-    ];
-    let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    Response { status: 200, headers: headers.into(), body: event.into_bytes() }
-}
-
 /// The services of AWS, on loopback.
 fn aws(world: &WorldSpec) -> SocketAddr {
     let now_ms = Arc::new(|| 1_767_582_000_000);
-    let sandbox = Sandbox::new(world, 7, now_ms).expect("the world can be built");
-    serve(move |Request { method, target, headers, body }| {
-        match sandbox.handle(&method, &target, headers, body) {
-            Outcome::Answered(answer) => {
-                Response { status: answer.status, headers: answer.headers, body: answer.body }
-            }
-            Outcome::ConnectionBroken => panic!("no fault is armed"),
-        }
-    })
+    runtime_api::aws(Sandbox::new(world, 7, now_ms).expect("the world can be built"))
 }
 
 #[test]
@@ -127,11 +79,11 @@ fn event_is_answered_by_the_function_that_the_handler_names() {
     let given = Given::workshop();
     let event = json!({ "request": given.input });
 
-    let told = Bootstrap::start("plan_failback", aws(&given.world), &event).told();
+    let said = Bootstrap::start("plan_failback", aws(&given.world), &event).said();
 
-    assert_eq!(told.path, "response", "{}", told.body);
-    assert_eq!(told.body["decision"], "PROCEED");
-    assert_eq!(told.body["writer_at_the_end"]["cluster_id"], "gdb1-cluster-restored");
+    assert_eq!(said.path, "response", "{}", said.body);
+    assert_eq!(said.body["decision"], "PROCEED");
+    assert_eq!(said.body["writer_at_the_end"]["cluster_id"], "gdb1-cluster-restored");
 }
 
 #[test]
@@ -140,11 +92,11 @@ fn refusal_reaches_lambda_by_its_name_and_reason() {
     given.world.global_clusters[0].deletion_protection = true;
     let event = json!({ "request": given.input });
 
-    let told = Bootstrap::start("plan_failback", aws(&given.world), &event).told();
+    let said = Bootstrap::start("plan_failback", aws(&given.world), &event).said();
 
-    assert_eq!(told.path, "error");
-    assert_eq!(told.body["errorType"], "PlanRefused");
-    let message = told.body["errorMessage"].as_str().expect("a text");
+    assert_eq!(said.path, "error");
+    assert_eq!(said.body["errorType"], "PlanRefused");
+    let message = said.body["errorMessage"].as_str().expect("a text");
     assert!(message.contains("deletion protection of the global cluster"), "{message}");
 }
 
@@ -152,11 +104,11 @@ fn refusal_reaches_lambda_by_its_name_and_reason() {
 fn payload_that_does_not_fit_is_an_invalid_request() {
     let event = json!({ "fence": { "cluster_resource_id": "cluster-1" } });
 
-    let told = Bootstrap::start("fence_writes", aws(&WorldSpec::workshop()), &event).told();
+    let said = Bootstrap::start("fence_writes", aws(&WorldSpec::workshop()), &event).said();
 
-    assert_eq!(told.path, "error");
-    assert_eq!(told.body["errorType"], "InvalidRequest");
-    let message = told.body["errorMessage"].as_str().expect("a text");
+    assert_eq!(said.path, "error");
+    assert_eq!(said.body["errorType"], "InvalidRequest");
+    let message = said.body["errorMessage"].as_str().expect("a text");
     assert!(message.contains("missing field `cluster`"), "{message}");
 }
 
@@ -168,11 +120,11 @@ fn region_that_does_not_answer_is_unavailable() {
     };
     let event = json!({ "region": "us-east-1", "global_cluster_id": "orders" });
 
-    let told = Bootstrap::start("delete_global_cluster", closed, &event).told();
+    let said = Bootstrap::start("delete_global_cluster", closed, &event).said();
 
-    assert_eq!(told.path, "error");
-    assert_eq!(told.body["errorType"], "AwsUnavailable");
-    let message = told.body["errorMessage"].as_str().expect("a text");
+    assert_eq!(said.path, "error");
+    assert_eq!(said.body["errorType"], "AwsUnavailable");
+    let message = said.body["errorMessage"].as_str().expect("a text");
     assert!(message.contains("rds:DescribeGlobalClusters"), "{message}");
 }
 

@@ -5,19 +5,20 @@
 
 #[path = "../../../tests/suite/support/http.rs"]
 mod http;
+#[path = "../../../tests/suite/support/runtime_api.rs"]
+mod runtime_api;
 
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex};
+use std::process::{Child, Command};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use failback_sandbox::{Outcome, Sandbox, WorldSpec};
-use http::{Request, Response, serve};
+use failback_sandbox::{Sandbox, WorldSpec};
+use runtime_api::{Told, aws, program, runtime_api};
 use serde_json::{Value, json};
 
 const HOME: &str = "us-east-1";
@@ -80,17 +81,10 @@ impl Start {
     }
 }
 
-enum Told {
-    /// It has asked for an event, and was given one.
-    Next(Instant),
-    /// It has answered.
-    Answer(Instant, String, Value),
-}
-
 fn main() {
     let args = Args::parse();
     let sandbox = sandbox();
-    let aws = serve_sandbox(sandbox.clone());
+    let aws = aws(sandbox.clone());
     let subjects = subjects(&args, &sandbox);
     let mut starts: Vec<Vec<Start>> = subjects.iter().map(|_| Vec::new()).collect();
     for run in 0..=args.runs {
@@ -147,21 +141,10 @@ fn sandbox() -> Sandbox {
     Sandbox::new(&WorldSpec::workshop(), 7, now_ms).expect("the shipped world")
 }
 
-fn serve_sandbox(sandbox: Sandbox) -> SocketAddr {
-    serve(move |Request { method, target, headers, body }| {
-        match sandbox.handle(&method, &target, headers, body) {
-            Outcome::Answered(answer) => {
-                Response { status: answer.status, headers: answer.headers, body: answer.body }
-            }
-            Outcome::ConnectionBroken => unreachable!("no fault is armed"),
-        }
-    })
-}
-
 /// Starts a subject, has it answer once and then until it is warm.
 fn start(subject: &Subject, aws: SocketAddr, sandbox: &Sandbox) -> Start {
     let (tell, told) = channel();
-    let runtime = runtime_api(subject.event.to_string(), tell);
+    let runtime = runtime_api(&subject.event, 1 + WARM, tell);
     let before = sandbox.calls_made();
     let began = Instant::now();
     let mut child = spawn(subject, runtime, aws);
@@ -193,78 +176,31 @@ fn start(subject: &Subject, aws: SocketAddr, sandbox: &Sandbox) -> Start {
 }
 
 fn spawn(subject: &Subject, runtime: SocketAddr, aws: SocketAddr) -> Child {
-    Command::new(&subject.command[0])
+    program(&subject.command[0], subject.handler, runtime, aws)
         .args(&subject.command[1..])
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/cold-start"))
-        .env_clear()
-        .env("AWS_LAMBDA_RUNTIME_API", runtime.to_string())
-        .env("AWS_LAMBDA_FUNCTION_NAME", subject.name)
-        .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
-        .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "192")
-        .env("AWS_LAMBDA_LOG_FORMAT", "JSON")
         // One bundle, as in Lambda; Debian keeps every certificate in a file of its own beside it.
         .env("SSL_CERT_FILE", BUNDLE)
-        .env("_HANDLER", subject.handler)
-        .env("AWS_REGION", "us-west-2")
-        .env("AWS_ACCESS_KEY_ID", "AKIDSANDBOX")
-        .env("AWS_SECRET_ACCESS_KEY", "not-a-secret")
-        .env("AWS_ENDPOINT_URL", format!("http://{aws}"))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
         .spawn()
         .unwrap_or_else(|e| panic!("{}: {e}", subject.command[0].display()))
 }
 
-/// Hands out the same event as often as it is measured, and tells what comes.
-fn runtime_api(event: String, tell: Sender<Told>) -> SocketAddr {
-    let tell = Mutex::new(tell);
-    let left = AtomicUsize::new(1 + WARM);
-    serve(move |request| {
-        // Whoever measures has heard enough; the process is about to be killed.
-        let send = |told| drop(tell.lock().expect("not poisoned").send(told));
-        if request.target.ends_with("/invocation/next") {
-            let take = |left: usize| left.checked_sub(1);
-            if left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_err() {
-                // As Lambda freezes a function that has nothing to do.
-                loop {
-                    std::thread::park();
-                }
-            }
-            send(Told::Next(Instant::now()));
-            let headers = [
-                ("content-type", "application/json"),
-                ("lambda-runtime-aws-request-id", "event-1"),
-                ("lambda-runtime-deadline-ms", "4102444800000"),
-                (
-                    "lambda-runtime-invoked-function-arn",
-                    "arn:aws:lambda:us-west-2:123456789012:function:f",
-                ),
-            ];
-            let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned()));
-            return Response { status: 200, headers: headers.into(), body: event.clone().into() };
-        }
-        let body = serde_json::from_slice(&request.body).unwrap_or_default();
-        send(Told::Answer(Instant::now(), request.target, body));
-        Response { status: 202, headers: Vec::new(), body: b"{}".to_vec() }
-    })
-}
-
 fn next(told: &Receiver<Told>) -> Instant {
     match told.recv_timeout(PATIENCE) {
-        Ok(Told::Next(at)) => at,
-        Ok(Told::Answer(_, path, body)) => panic!("{path} {body} before an event"),
+        Ok(Told::Asked(at)) => at,
+        Ok(Told::Said(_, path, body)) => panic!("{path} {body} before an event"),
         Err(_) => panic!("it does not ask for an event"),
     }
 }
 
 fn answer(subject: &Subject, told: &Receiver<Told>) -> Instant {
     match told.recv_timeout(PATIENCE) {
-        Ok(Told::Answer(at, path, body)) => {
-            let good = path.ends_with("/response") && body["state"] == "DONE";
+        Ok(Told::Said(at, path, body)) => {
+            let good = path == "response" && body["state"] == "DONE";
             assert!(good, "{}: {path}: {body}", subject.name);
             at
         }
-        Ok(Told::Next(_)) => panic!("{}: asks again without an answer", subject.name),
+        Ok(Told::Asked(_)) => panic!("{}: asks again without an answer", subject.name),
         Err(_) => panic!("{} does not answer", subject.name),
     }
 }

@@ -5,6 +5,7 @@ pub mod given;
 pub mod http;
 pub mod probe;
 pub mod rich;
+pub mod runtime_api;
 pub mod superset;
 
 use std::cell::Cell;
