@@ -7,7 +7,7 @@ use failback_cli::lambda::mishap::FUNCTION_TIMEOUT_MS;
 use crate::lockstep::source::read;
 
 /// Seeds in which something was once broken, by what it was.
-const FOUND: [(u64, &str); 5] = [
+const FOUND: [(u64, &str); 6] = [
     (
         729_372_978_215,
         "protection of a cluster that only bore the stale one's name was switched off",
@@ -16,6 +16,7 @@ const FOUND: [(u64, &str); 5] = [
     (987_450_104_468, "home was closed by a fence that came late, and no later run opened it"),
     (241_377_154_252, "a cluster that got the stale one's name between two runs was taken for it"),
     (1_039_665_780_690, "away was gone, and its fence was waited for all the same"),
+    (787_603_698_609, "a run refused at the lock was blamed for what the run at work said itself"),
 ];
 
 #[test]

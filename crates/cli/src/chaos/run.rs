@@ -113,7 +113,8 @@ struct Story {
     impaired: RefCell<Option<(i64, i64, &'static str)>>,
     aborts_ms: Cell<Option<i64>>,
     /// Executions that somebody else started meanwhile.
-    others: RefCell<Vec<String>>,
+    others: RefCell<VecDeque<String>>,
+    others_started: Cell<usize>,
     /// Who answers in this run.
     approver: Cell<Approver>,
 }
@@ -157,6 +158,7 @@ impl Story {
             impaired: RefCell::new(impaired),
             aborts_ms: Cell::new(aborts_ms),
             others: RefCell::default(),
+            others_started: Cell::default(),
             approver,
         };
         story.observe();
@@ -205,18 +207,9 @@ impl Story {
             let machine = machine_arn("failback");
             let arn = self.drill.engine.start_execution(&machine, Some(&name), input.clone())?;
             self.note("execution", || format!("{name} is started"));
-            let mut outcome = self.drive(&arn).await;
-            // Whoever holds the lock goes on; how that ends is how the failback ended.
-            for other in self.others.take() {
-                let ended = self.drive(&other).await;
-                let end = self.judge_other(&ended, &outcome);
-                self.note("execution", || format!("the other ended {end}"));
-                if outcome.status != Status::Succeeded && ended.status == Status::Succeeded {
-                    outcome = ended;
-                }
-            }
+            let own = self.drive(&arn).await;
             plans.extend(plan_of(&self.drill.engine, &arn));
-            let end = self.judge(&outcome);
+            let (outcome, end) = self.attempted(own).await;
             self.note("execution", || {
                 format!("{name} ended {end}: {}", outcome.cause.as_deref().unwrap_or("-"))
             });
@@ -256,6 +249,29 @@ impl Story {
         }
         self.judge_all();
         Ok(self.finish(done))
+    }
+
+    /// Drives those that somebody else started meanwhile to their ends, too, and judges all of them:
+    /// whoever holds the lock goes on, and how that ends is how the failback ended.
+    async fn attempted(&self, own: Outcome) -> (Outcome, String) {
+        let mut failures = Vec::new();
+        let mut finished = None;
+        while let Some(other) = self.next_other() {
+            let outcome = self.drive(&other).await;
+            let end = self.judge(&outcome);
+            self.note("execution", || format!("the other ended {end}"));
+            failures.extend(failure_of(&outcome));
+            if outcome.status == Status::Succeeded {
+                finished.get_or_insert((outcome, end));
+            }
+        }
+        let end = self.judge(&own);
+        failures.extend(failure_of(&own));
+        self.judge_service(&failures);
+        match finished {
+            Some(finished) if own.status != Status::Succeeded => finished,
+            _ => (own, end),
+        }
     }
 
     /// Arms what is to go wrong.
@@ -306,12 +322,18 @@ impl Story {
     /// Somebody starts the failback, too.
     fn start_second(&self) {
         let (machine, input) = (machine_arn("failback"), self.scene.setup.input.clone());
-        let name = format!("other-{}", self.others.borrow().len());
+        let name = format!("other-{}", self.others_started.get());
         if let Ok(arn) = self.drill.engine.start_execution(&machine, Some(&name), input) {
-            self.others.borrow_mut().push(arn);
+            self.others_started.update(|n| n + 1);
+            self.others.borrow_mut().push_back(arn);
             self.count(Act::StartsSecond.kind());
             self.note("interference", || format!("{name} is started"));
         }
+    }
+
+    /// One of those that has not been driven to its end.
+    fn next_other(&self) -> Option<String> {
+        self.others.borrow_mut().pop_front()
     }
 
     fn next_due_ms(&self) -> Option<i64> {
@@ -418,16 +440,6 @@ impl Story {
         }
     }
 
-    /// One that was refused at the lock answers for nothing that the run at work says itself.
-    fn judge_other(&self, other: &Outcome, at_work: &Outcome) -> String {
-        const AT_THE_LOCK: &str = "AnotherRunInProgress";
-        let says_so = at_work.error.as_deref().is_some_and(|error| WRITES_REFUSED.contains(&error));
-        if says_so && other.error.as_deref() == Some(AT_THE_LOCK) {
-            return AT_THE_LOCK.to_owned();
-        }
-        self.judge(other)
-    }
-
     /// Says how an execution ended, and whether it may end so.
     fn judge(&self, outcome: &Outcome) -> String {
         let mut invariants = self.shared.invariants.borrow_mut();
@@ -452,12 +464,19 @@ impl Story {
                         let seen = format!("it ended {error}: {:?}", outcome.cause);
                         invariants.broken(world, NO_END, seen);
                     }
-                    invariants.judge_failure(world, &error);
                     error
                 }
                 status => status.name().to_owned(),
             }
         })
+    }
+
+    /// Looks once whether away serves, when all executions of an attempt have ended: those that
+    /// failed, by name.
+    fn judge_service(&self, failures: &[String]) {
+        let Some(end) = answerable(failures) else { return };
+        let mut invariants = self.shared.invariants.borrow_mut();
+        self.drill.sandbox.with_world(|world| invariants.judge_failure(world, end));
     }
 
     /// Nobody but a person who compares the data can go on: a fence was opened by hand when home was
@@ -623,6 +642,22 @@ fn fail_names() -> BTreeSet<String> {
     NAMES.with(Clone::clone)
 }
 
+/// The name by which an execution failed, if it did.
+fn failure_of(outcome: &Outcome) -> Option<String> {
+    let failed = outcome.status == Status::Failed;
+    failed.then(|| outcome.error.clone().unwrap_or_default())
+}
+
+/// Of the names by which the executions of an attempt failed, the one that has to answer for away's
+/// service: no end that says itself that nobody serves; nor, where one does, the end of an execution
+/// that was refused at the lock, for it has not touched what the one at work has left.
+fn answerable(failures: &[String]) -> Option<&String> {
+    const AT_THE_LOCK: &str = "AnotherRunInProgress";
+    let says_so = |end: &String| WRITES_REFUSED.contains(&end.as_str());
+    let said = failures.iter().any(says_so);
+    failures.iter().find(|end| !(says_so(end) || said && *end == AT_THE_LOCK))
+}
+
 /// Gives back the settings that the first plan of all had read.
 fn give_settings(plans: &[failback_plan::Plan], cause: &str, input: &mut Value) {
     let Some(plan) = plans.first() else { return };
@@ -664,4 +699,42 @@ fn is_exited(event: EventType) -> bool {
             | E::MapStateExited
             | E::SucceedStateExited
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::answerable;
+
+    const AT_THE_LOCK: &str = "AnotherRunInProgress";
+
+    fn answers(ends: &[&str]) -> Option<String> {
+        let ends: Vec<String> = ends.iter().map(|end| (*end).to_owned()).collect();
+        answerable(&ends).cloned()
+    }
+
+    #[test]
+    fn fence_that_is_kept_by_name_is_answered_for_by_the_run_at_work_whichever_ends_first() {
+        for said in [
+            &[][..],
+            &["FenceStillUp"],
+            &["FenceStillUp", AT_THE_LOCK],
+            &[AT_THE_LOCK, "FenceStillUp"],
+            &[AT_THE_LOCK, "PromotionUnfinished", AT_THE_LOCK],
+        ] {
+            assert_eq!(answers(said), None, "{said:?}");
+        }
+    }
+
+    #[test]
+    fn end_that_does_not_say_that_nobody_serves_answers_for_it() {
+        for (unsaid, by) in [
+            (&["HomeNotRetired"][..], "HomeNotRetired"),
+            (&[AT_THE_LOCK], AT_THE_LOCK),
+            (&[AT_THE_LOCK, AT_THE_LOCK], AT_THE_LOCK),
+            (&["FenceStillUp", "HomeNotRetired"], "HomeNotRetired"),
+            (&[AT_THE_LOCK, "HomeNotRetired", "FenceStillUp"], "HomeNotRetired"),
+        ] {
+            assert_eq!(answers(unsaid).as_deref(), Some(by), "{unsaid:?}");
+        }
+    }
 }
