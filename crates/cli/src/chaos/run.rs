@@ -1,27 +1,33 @@
 //! One run: a random world, what goes wrong in it, and starting again until it has ended well.
 
+mod again;
+mod meanwhile;
+mod verdict;
+mod watch;
+
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 use failback_plan::Request;
-use failback_sandbox::{Call, Fault, Verb};
-use failback_states::{EventType, HistoryEvent, Outcome, Status};
+use failback_states::{Outcome, Status};
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
-use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use super::faults::{self, Faults};
-use super::interference::{self, Act, Interference, Undo, When};
-use super::invariants::{Invariants, NO_END, NOT_REFUSED, NOT_RESUMED, Violation, WRITES_REFUSED};
+use super::interference::{self, Interference, Undo, When};
+use super::invariants::{Invariants, NO_END, NOT_RESUMED, Violation};
 use super::names::Names;
 use super::sabotage::Safeguard;
 use super::trace::Trace;
-use super::worlds::{self, Refused, Scene};
+use super::worlds::{self, Scene};
 use crate::approver::Approver;
-use crate::definitions::{self, MACHINES, machine_arn};
+use crate::definitions::{self, machine_arn};
 use crate::drill::{CannotBegin, Drill, plan_of};
+use again::give_settings;
+use verdict::failure_of;
+use watch::Shared;
 
 /// How often the failback is started again at most.
 const AGAIN_MAX: usize = 3;
@@ -29,8 +35,11 @@ const AGAIN_MAX: usize = 3;
 /// Makes another source of chance of a seed.
 const OF_FENCES: u64 = 0x0fea_684e;
 
-/// How long an operator takes to look and to start again.
-const PAUSE_MS: i64 = 20 * 60_000;
+/// Longer than the machine's own time-out.
+const LONGEST_MS: i64 = 73 * 3_600_000;
+
+/// What was refused was put right.
+const REMEDIED: &str = "remedied";
 
 /// What a run came to.
 #[derive(Debug, Clone, Default)]
@@ -88,18 +97,6 @@ async fn run(seed: u64, without: Option<Safeguard>, traced: bool) -> Result<Done
     story.tell().await
 }
 
-/// What is shared with the engine's observer.
-struct Shared {
-    invariants: RefCell<Invariants>,
-    trace: Trace,
-    /// States that were entered and somebody waits for.
-    awaited: RefCell<BTreeSet<String>>,
-    entered: RefCell<VecDeque<String>>,
-    poked: Notify,
-    began_ms: i64,
-    faults_noted: RefCell<(usize, usize)>,
-}
-
 struct Story {
     drill: Drill,
     scene: Scene,
@@ -142,7 +139,7 @@ impl Story {
             entered: RefCell::default(),
             poked: Notify::new(),
             began_ms: drill.clock.now_ms(),
-            faults_noted: RefCell::default(),
+            faults_noted: Cell::default(),
         });
         let (impaired, aborts_ms) = (faults.impaired, faults.aborted_ms);
         let approver = Cell::new(scene.approver);
@@ -164,37 +161,6 @@ impl Story {
         story.observe();
         story.drill.take_questions();
         story
-    }
-
-    /// Looks after every state of every machine.
-    fn observe(&self) {
-        let (shared, sandbox) = (self.shared.clone(), self.drill.sandbox.clone());
-        self.drill.engine.subscribe(Box::new(move |arn: &str, event: &HistoryEvent| {
-            let entered = is_entered(event.event_type);
-            if !entered && !is_exited(event.event_type) {
-                return;
-            }
-            let since_ms = event.timestamp_ms - shared.began_ms;
-            if entered && let Some(state) = event.state_name() {
-                shared.trace.note(since_ms, "state", || format!("{} {state}", machine_of(arn)));
-                if shared.awaited.borrow_mut().remove(state) {
-                    shared.entered.borrow_mut().push_back(state.to_owned());
-                    shared.poked.notify_one();
-                }
-            }
-            let mut invariants = shared.invariants.borrow_mut();
-            let before = invariants.violations.len();
-            let calls = sandbox.with_world(|w| {
-                shared.note_faults(w, since_ms);
-                invariants.look(w)
-            });
-            shared.note_calls(&calls);
-            for broken in &invariants.violations[before..] {
-                shared
-                    .trace
-                    .note(since_ms, "BROKEN", || format!("{}: {}", broken.invariant, broken.seen));
-            }
-        }));
     }
 
     async fn tell(self) -> Result<Done, CannotBegin> {
@@ -319,238 +285,9 @@ impl Story {
         questions.answer(self.approver.get(), aws, clock).await
     }
 
-    /// Somebody starts the failback, too.
-    fn start_second(&self) {
-        let (machine, input) = (machine_arn("failback"), self.scene.setup.input.clone());
-        let name = format!("other-{}", self.others_started.get());
-        if let Ok(arn) = self.drill.engine.start_execution(&machine, Some(&name), input) {
-            self.others_started.update(|n| n + 1);
-            self.others.borrow_mut().push_back(arn);
-            self.count(Act::StartsSecond.kind());
-            self.note("interference", || format!("{name} is started"));
-        }
-    }
-
     /// One of those that has not been driven to its end.
     fn next_other(&self) -> Option<String> {
         self.others.borrow_mut().pop_front()
-    }
-
-    fn next_due_ms(&self) -> Option<i64> {
-        let began_ms = self.shared.began_ms;
-        let at = |i: &Interference| match i.when {
-            When::At(ms) => Some(began_ms + ms),
-            When::Entered(_) => None,
-        };
-        let acts = self.interference.borrow().iter().filter_map(at).min();
-        let passing = self.passing.borrow().iter().map(|(ms, _)| *ms).min();
-        let stragglers = self.drill.lambda().mishaps.next_straggler_ms();
-        let impaired = self.impaired.borrow().map(|(at, _, _)| began_ms + at);
-        let aborted = self.aborts_at_ms();
-        [acts, passing, stragglers, impaired, aborted].into_iter().flatten().min()
-    }
-
-    /// The moment of the abortion, unless it is over.
-    fn aborts_at_ms(&self) -> Option<i64> {
-        Some(self.aborts_ms.get()? + self.shared.began_ms)
-    }
-
-    async fn let_happen(&self, arn: &str) {
-        while let Some(late) = self.drill.lambda().mishaps.due_straggler(self.now_ms()) {
-            self.note("straggler", || late.function.clone());
-            self.drill.lambda().run_late(&late.function, late.payload).await;
-        }
-        let now_ms = self.now_ms();
-        let passed: Vec<Undo> = {
-            let mut passing = self.passing.borrow_mut();
-            let (due, rest) = passing.drain(..).partition(|(ms, _)| *ms <= now_ms);
-            *passing = rest;
-            let due: Vec<(i64, Undo)> = due;
-            due.into_iter().map(|(_, undo)| undo).collect()
-        };
-        for undo in passed {
-            self.drill.sandbox.change_world(undo);
-        }
-        self.impair();
-        let entered: Vec<String> = self.shared.entered.borrow_mut().drain(..).collect();
-        let due = |i: &Interference| match &i.when {
-            When::At(ms) => self.shared.began_ms + ms <= now_ms,
-            When::Entered(state) => entered.contains(state),
-        };
-        let acts: Vec<Interference> = {
-            let mut all = self.interference.borrow_mut();
-            let (now, later) = all.drain(..).partition(due);
-            *all = later;
-            now
-        };
-        acts.iter().for_each(|act| self.act(act));
-        if self.aborts_at_ms().is_some_and(|at_ms| at_ms <= now_ms) {
-            self.aborts_ms.set(None);
-            self.count(ABORTED);
-            self.note("fault", || ABORTED.to_owned());
-            self.shared.invariants.borrow_mut().excuses.fence_left = true;
-            self.drill.engine.stop_execution(arn, Some("Stopped"), Some("by the operator"));
-        }
-    }
-
-    /// Begins, or ends, the time in which a Region's API fails.
-    fn impair(&self) {
-        let mut impaired = self.impaired.borrow_mut();
-        let Some((at_ms, for_ms, region)) = *impaired else { return };
-        if self.now_ms() < self.shared.began_ms + at_ms {
-            return;
-        }
-        let fault = Fault {
-            verb: Verb::InternalError,
-            service: None,
-            operation: None,
-            region: Some(region.to_owned()),
-            skip: 0,
-            times: u32::MAX,
-        };
-        self.drill.sandbox.inject(fault);
-        self.note("fault", || format!("{region} is impaired for {} s", for_ms / 1000));
-        let heal: Undo = Box::new(|world| world.faults.retain(|f| f.operation.is_some()));
-        self.passing.borrow_mut().push((self.now_ms() + for_ms, heal));
-        *impaired = None;
-    }
-
-    fn act(&self, interference: &Interference) {
-        let act = interference.act;
-        if act == Act::StartsSecond {
-            return self.start_second();
-        }
-        let mut invariants = self.shared.invariants.borrow_mut();
-        let names = invariants.names().clone();
-        let struck = self.drill.sandbox.change_world(|world| {
-            // What a function did before counts as it was before.
-            self.shared.note_calls(&invariants.look(world));
-            let struck = act.strike(world, &names, &mut invariants.excuses)?;
-            invariants.excuses.acted_ms = Some(world.now_ms);
-            invariants.accept_bystanders(world);
-            Some(struck)
-        });
-        drop(invariants);
-        let Some(struck) = struck else { return };
-        self.count(act.kind());
-        self.note("interference", || struck.what.clone());
-        self.undo.borrow_mut().extend(struck.undo);
-        if let Some((for_ms, undo)) = struck.passes {
-            self.passing.borrow_mut().push((self.now_ms() + for_ms, undo));
-        }
-    }
-
-    /// Says how an execution ended, and whether it may end so.
-    fn judge(&self, outcome: &Outcome) -> String {
-        let mut invariants = self.shared.invariants.borrow_mut();
-        self.drill.sandbox.with_world(|world| {
-            self.shared.note_calls(&invariants.look(world));
-            invariants.look_closely(world);
-            match outcome.status {
-                Status::Succeeded => {
-                    let decision = outcome.output.as_ref().map(|o| o["decision"].clone());
-                    if self.must_have_been_refused() {
-                        invariants.broken(world, NOT_REFUSED, self.scene.traits.join("; "));
-                    }
-                    invariants.judge_success(world, self.scene.rejoined);
-                    match decision.as_ref().and_then(Value::as_str) {
-                        Some(decision) => format!("SUCCEEDED ({decision})"),
-                        None => "SUCCEEDED".to_owned(),
-                    }
-                }
-                Status::Failed => {
-                    let error = outcome.error.clone().unwrap_or_default();
-                    if !fail_names().contains(&error) {
-                        let seen = format!("it ended {error}: {:?}", outcome.cause);
-                        invariants.broken(world, NO_END, seen);
-                    }
-                    error
-                }
-                status => status.name().to_owned(),
-            }
-        })
-    }
-
-    /// Looks once whether away serves, when all executions of an attempt have ended: those that
-    /// failed, by name.
-    fn judge_service(&self, failures: &[String]) {
-        let Some(end) = answerable(failures) else { return };
-        let mut invariants = self.shared.invariants.borrow_mut();
-        self.drill.sandbox.with_world(|world| invariants.judge_failure(world, end));
-    }
-
-    /// Nobody but a person who compares the data can go on: a fence was opened by hand when home was
-    /// promoted, and away may hold writes that home lacks.
-    fn is_for_a_person(&self, end: &str) -> bool {
-        let ends = ["TopologyHomePromotedNotAsPlanned", "PromotionNotOurs"];
-        self.shared.invariants.borrow().excuses.fence_opened && ends.contains(&end)
-    }
-
-    /// The first execution that could look must have refused; later ones were helped.
-    fn must_have_been_refused(&self) -> bool {
-        let remedied = self.struck.borrow().contains_key(REMEDIED);
-        self.scene.refused.is_some_and(|r| r.remedy.is_some()) && !remedied
-    }
-
-    /// No machine may be ended by its own time-out: one that is lifts no fence.
-    fn judge_all(&self) {
-        for execution in self.drill.engine.list_executions() {
-            if execution.outcome.status == Status::TimedOut {
-                let seen =
-                    format!("{} ran into its time-out", machine_of(&execution.execution_arn));
-                self.break_rule(NO_END, seen);
-            }
-            if execution.outcome.error.as_deref() == Some("States.Runtime") {
-                let machine = machine_of(&execution.execution_arn);
-                self.break_rule(NO_END, format!("{machine} ended {:?}", execution.outcome.cause));
-            }
-        }
-    }
-
-    fn remedy(&self, refused: &Refused, input: &mut Value) {
-        let Some(remedy) = refused.remedy else { return };
-        let mut invariants = self.shared.invariants.borrow_mut();
-        self.drill.sandbox.change_world(|world| {
-            remedy(world, input);
-            invariants.accept_bystanders(world);
-        });
-        drop(invariants);
-        self.count(REMEDIED);
-        self.note("operator", || format!("puts right what was refused ({})", refused.words));
-    }
-
-    /// What a person does before starting again: faults are over, what was done is undone, what is
-    /// broken is deleted, and some time passes.
-    async fn put_right(&self) {
-        self.drill.lambda().mishaps.withdraw();
-        *self.impaired.borrow_mut() = None;
-        self.aborts_ms.set(None);
-        self.interference.borrow_mut().clear();
-        let mut undo: Vec<Undo> =
-            self.passing.borrow_mut().drain(..).map(|(_, undo)| undo).collect();
-        undo.extend(self.undo.borrow_mut().drain(..).rev());
-        self.clear_up(undo);
-        self.note("operator", || "withdraws all faults and puts things right".to_owned());
-        let until_ms = self.now_ms() + PAUSE_MS;
-        while self.now_ms() < until_ms {
-            let due_ms = self.next_due_ms().unwrap_or(until_ms).min(until_ms);
-            self.drill.clock.sleep_until_ms(due_ms).await;
-            self.let_happen("").await;
-        }
-        self.drill.sandbox.advance();
-    }
-
-    fn clear_up(&self, undo: Vec<Undo>) {
-        let mut invariants = self.shared.invariants.borrow_mut();
-        let names = invariants.names().clone();
-        self.drill.sandbox.change_world(|world| {
-            self.shared.note_calls(&invariants.look(world));
-            world.faults.retain(|_| false);
-            world.unstick();
-            undo.into_iter().for_each(|undo| undo(world));
-            super::repair::broken(world, &names, &mut invariants.excuses);
-            invariants.accept_bystanders(world);
-        });
     }
 
     fn finish(self, mut done: Done) -> Done {
@@ -595,146 +332,5 @@ impl Story {
 
     fn now_ms(&self) -> i64 {
         self.drill.clock.now_ms()
-    }
-}
-
-impl Shared {
-    fn note_calls(&self, calls: &[Call]) {
-        for call in calls {
-            self.trace.note(call.at_ms - self.began_ms, "call", || {
-                let error = call.error.as_deref().unwrap_or("done");
-                format!("{} {} {}: {error}", call.region, call.operation, call.resource)
-            });
-        }
-    }
-
-    fn note_faults(&self, world: &failback_sandbox::World, since_ms: i64) {
-        let mut noted = self.faults_noted.borrow_mut();
-        for fault in &world.faults.struck()[noted.0..] {
-            self.trace.note(since_ms, "fault", || {
-                format!("{} met {} in {}", faults::kind(fault), fault.operation, fault.region)
-            });
-        }
-        noted.0 = world.faults.struck().len();
-    }
-}
-
-/// Longer than the machine's own time-out.
-const LONGEST_MS: i64 = 73 * 3_600_000;
-
-const ABORTED: &str = "execution aborted";
-const REMEDIED: &str = "remedied";
-
-/// Names of the parent's Fail states: the headings of the runbook.
-fn fail_names() -> BTreeSet<String> {
-    thread_local! {
-        static NAMES: BTreeSet<String> = {
-            let phases = ["failback", "bring-home"];
-            let texts = MACHINES.iter().filter(|(name, _)| phases.contains(name));
-            let fixed = |text: &str| -> Vec<String> {
-                let names = text.split("\"Error\": \"").skip(1);
-                let names = names.filter_map(|rest| rest.split('"').next());
-                names.filter(|name| !name.starts_with("{%")).map(str::to_owned).collect()
-            };
-            texts.flat_map(|(_, text)| fixed(text)).collect()
-        };
-    }
-    NAMES.with(Clone::clone)
-}
-
-/// The name by which an execution failed, if it did.
-fn failure_of(outcome: &Outcome) -> Option<String> {
-    let failed = outcome.status == Status::Failed;
-    failed.then(|| outcome.error.clone().unwrap_or_default())
-}
-
-/// Of the names by which the executions of an attempt failed, the one that has to answer for away's
-/// service: no end that says itself that nobody serves; nor, where one does, the end of an execution
-/// that was refused at the lock, for it has not touched what the one at work has left.
-fn answerable(failures: &[String]) -> Option<&String> {
-    const AT_THE_LOCK: &str = "AnotherRunInProgress";
-    let says_so = |end: &String| WRITES_REFUSED.contains(&end.as_str());
-    let said = failures.iter().any(says_so);
-    failures.iter().find(|end| !(says_so(end) || said && *end == AT_THE_LOCK))
-}
-
-/// Gives back the settings that the first plan of all had read.
-fn give_settings(plans: &[failback_plan::Plan], cause: &str, input: &mut Value) {
-    let Some(plan) = plans.first() else { return };
-    for (side, captured) in [("home", &plan.captured_home), ("away", &plan.captured_away)] {
-        if cause.contains(&format!("`{side}.captured`")) {
-            input[side]["captured"] = json!(captured);
-        }
-    }
-}
-
-fn machine_of(arn: &str) -> &str {
-    arn.split(':').nth(6).unwrap_or(arn)
-}
-
-fn is_entered(event: EventType) -> bool {
-    use EventType as E;
-    matches!(
-        event,
-        E::TaskStateEntered
-            | E::PassStateEntered
-            | E::ChoiceStateEntered
-            | E::WaitStateEntered
-            | E::ParallelStateEntered
-            | E::MapStateEntered
-            | E::SucceedStateEntered
-            | E::FailStateEntered
-    )
-}
-
-fn is_exited(event: EventType) -> bool {
-    use EventType as E;
-    matches!(
-        event,
-        E::TaskStateExited
-            | E::PassStateExited
-            | E::ChoiceStateExited
-            | E::WaitStateExited
-            | E::ParallelStateExited
-            | E::MapStateExited
-            | E::SucceedStateExited
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::answerable;
-
-    const AT_THE_LOCK: &str = "AnotherRunInProgress";
-
-    fn answers(ends: &[&str]) -> Option<String> {
-        let ends: Vec<String> = ends.iter().map(|end| (*end).to_owned()).collect();
-        answerable(&ends).cloned()
-    }
-
-    #[test]
-    fn fence_that_is_kept_by_name_is_answered_for_by_the_run_at_work_whichever_ends_first() {
-        for said in [
-            &[][..],
-            &["FenceStillUp"],
-            &["FenceStillUp", AT_THE_LOCK],
-            &[AT_THE_LOCK, "FenceStillUp"],
-            &[AT_THE_LOCK, "PromotionUnfinished", AT_THE_LOCK],
-        ] {
-            assert_eq!(answers(said), None, "{said:?}");
-        }
-    }
-
-    #[test]
-    fn end_that_does_not_say_that_nobody_serves_answers_for_it() {
-        for (unsaid, by) in [
-            (&["HomeNotRetired"][..], "HomeNotRetired"),
-            (&[AT_THE_LOCK], AT_THE_LOCK),
-            (&[AT_THE_LOCK, AT_THE_LOCK], AT_THE_LOCK),
-            (&["FenceStillUp", "HomeNotRetired"], "HomeNotRetired"),
-            (&[AT_THE_LOCK, "HomeNotRetired", "FenceStillUp"], "HomeNotRetired"),
-        ] {
-            assert_eq!(answers(unsaid).as_deref(), Some(by), "{unsaid:?}");
-        }
     }
 }

@@ -1,0 +1,151 @@
+//! What is said of a run's ends: how each execution ended, and whether it may end so.
+
+use std::collections::BTreeSet;
+
+use failback_states::{Outcome, Status};
+use serde_json::Value;
+
+use super::watch::machine_of;
+use super::{REMEDIED, Story};
+use crate::chaos::invariants::{NO_END, NOT_REFUSED, WRITES_REFUSED};
+use crate::definitions::MACHINES;
+
+impl Story {
+    /// Says how an execution ended, and whether it may end so.
+    pub(super) fn judge(&self, outcome: &Outcome) -> String {
+        let mut invariants = self.shared.invariants.borrow_mut();
+        self.drill.sandbox.with_world(|world| {
+            self.shared.note_calls(&invariants.look(world));
+            invariants.look_closely(world);
+            match outcome.status {
+                Status::Succeeded => {
+                    let decision = outcome.output.as_ref().map(|o| o["decision"].clone());
+                    if self.must_have_been_refused() {
+                        invariants.broken(world, NOT_REFUSED, self.scene.traits.join("; "));
+                    }
+                    invariants.judge_success(world, self.scene.rejoined);
+                    match decision.as_ref().and_then(Value::as_str) {
+                        Some(decision) => format!("SUCCEEDED ({decision})"),
+                        None => "SUCCEEDED".to_owned(),
+                    }
+                }
+                Status::Failed => {
+                    let error = outcome.error.clone().unwrap_or_default();
+                    if !fail_names().contains(&error) {
+                        let seen = format!("it ended {error}: {:?}", outcome.cause);
+                        invariants.broken(world, NO_END, seen);
+                    }
+                    error
+                }
+                status => status.name().to_owned(),
+            }
+        })
+    }
+
+    /// Looks once whether away serves, when all executions of an attempt have ended: those that
+    /// failed, by name.
+    pub(super) fn judge_service(&self, failures: &[String]) {
+        let Some(end) = answerable(failures) else { return };
+        let mut invariants = self.shared.invariants.borrow_mut();
+        self.drill.sandbox.with_world(|world| invariants.judge_failure(world, end));
+    }
+
+    /// Nobody but a person who compares the data can go on: a fence was opened by hand when home was
+    /// promoted, and away may hold writes that home lacks.
+    pub(super) fn is_for_a_person(&self, end: &str) -> bool {
+        let ends = ["TopologyHomePromotedNotAsPlanned", "PromotionNotOurs"];
+        self.shared.invariants.borrow().excuses.fence_opened && ends.contains(&end)
+    }
+
+    /// The first execution that could look must have refused; later ones were helped.
+    fn must_have_been_refused(&self) -> bool {
+        let remedied = self.struck.borrow().contains_key(REMEDIED);
+        self.scene.refused.is_some_and(|r| r.remedy.is_some()) && !remedied
+    }
+
+    /// No machine may be ended by its own time-out: one that is lifts no fence.
+    pub(super) fn judge_all(&self) {
+        for execution in self.drill.engine.list_executions() {
+            if execution.outcome.status == Status::TimedOut {
+                let seen =
+                    format!("{} ran into its time-out", machine_of(&execution.execution_arn));
+                self.break_rule(NO_END, seen);
+            }
+            if execution.outcome.error.as_deref() == Some("States.Runtime") {
+                let machine = machine_of(&execution.execution_arn);
+                self.break_rule(NO_END, format!("{machine} ended {:?}", execution.outcome.cause));
+            }
+        }
+    }
+}
+
+/// Names of the parent's Fail states: the headings of the runbook.
+fn fail_names() -> BTreeSet<String> {
+    thread_local! {
+        static NAMES: BTreeSet<String> = {
+            let phases = ["failback", "bring-home"];
+            let texts = MACHINES.iter().filter(|(name, _)| phases.contains(name));
+            let fixed = |text: &str| -> Vec<String> {
+                let names = text.split("\"Error\": \"").skip(1);
+                let names = names.filter_map(|rest| rest.split('"').next());
+                names.filter(|name| !name.starts_with("{%")).map(str::to_owned).collect()
+            };
+            texts.flat_map(|(_, text)| fixed(text)).collect()
+        };
+    }
+    NAMES.with(Clone::clone)
+}
+
+/// The name by which an execution failed, if it did.
+pub(super) fn failure_of(outcome: &Outcome) -> Option<String> {
+    let failed = outcome.status == Status::Failed;
+    failed.then(|| outcome.error.clone().unwrap_or_default())
+}
+
+/// Of the names by which the executions of an attempt failed, the one that has to answer for away's
+/// service: no end that says itself that nobody serves; nor, where one does, the end of an execution
+/// that was refused at the lock, for it has not touched what the one at work has left.
+fn answerable(failures: &[String]) -> Option<&String> {
+    const AT_THE_LOCK: &str = "AnotherRunInProgress";
+    let says_so = |end: &String| WRITES_REFUSED.contains(&end.as_str());
+    let said = failures.iter().any(says_so);
+    failures.iter().find(|end| !(says_so(end) || said && *end == AT_THE_LOCK))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::answerable;
+
+    const AT_THE_LOCK: &str = "AnotherRunInProgress";
+
+    fn answers(ends: &[&str]) -> Option<String> {
+        let ends: Vec<String> = ends.iter().map(|end| (*end).to_owned()).collect();
+        answerable(&ends).cloned()
+    }
+
+    #[test]
+    fn fence_that_is_kept_by_name_is_answered_for_by_the_run_at_work_whichever_ends_first() {
+        for said in [
+            &[][..],
+            &["FenceStillUp"],
+            &["FenceStillUp", AT_THE_LOCK],
+            &[AT_THE_LOCK, "FenceStillUp"],
+            &[AT_THE_LOCK, "PromotionUnfinished", AT_THE_LOCK],
+        ] {
+            assert_eq!(answers(said), None, "{said:?}");
+        }
+    }
+
+    #[test]
+    fn end_that_does_not_say_that_nobody_serves_answers_for_it() {
+        for (unsaid, by) in [
+            (&["HomeNotRetired"][..], "HomeNotRetired"),
+            (&[AT_THE_LOCK], AT_THE_LOCK),
+            (&[AT_THE_LOCK, AT_THE_LOCK], AT_THE_LOCK),
+            (&["FenceStillUp", "HomeNotRetired"], "HomeNotRetired"),
+            (&[AT_THE_LOCK, "HomeNotRetired", "FenceStillUp"], "HomeNotRetired"),
+        ] {
+            assert_eq!(answers(unsaid).as_deref(), Some(by), "{unsaid:?}");
+        }
+    }
+}
