@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-use failback_cli::drill::Setup;
+use failback_cli::drill::{Setup, in_virtual_time};
 use failback_cli::report::Report;
 use failback_cli::text;
 use failback_sandbox::WorldSpec;
@@ -323,12 +323,7 @@ async fn rehearse() -> (Report, String) {
 
 #[test]
 fn readme_quotes_what_the_rehearsal_prints() {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .expect("a runtime");
-    let (report, printed) = runtime.block_on(rehearse());
+    let (report, printed) = in_virtual_time(rehearse()).expect("a runtime");
 
     let safety = read("SAFETY.md");
     for invariant in &report.invariants {

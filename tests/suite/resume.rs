@@ -9,7 +9,7 @@ use crate::support::given::Given;
 use crate::support::superset::{self, moving_and_removing};
 use failback::FailbackError;
 use failback_cli::approver::Approver;
-use failback_cli::definitions::{MACHINES, machine_arn};
+use failback_cli::definitions::{MACHINES, machine_arn, machine_name};
 use failback_cli::drill::{Drill, Ended};
 use failback_cli::lambda::mishap::Double;
 use failback_cli::report::invariants;
@@ -245,11 +245,10 @@ fn watch(drill: &Drill, stop_at: Option<&State>, kill_at: Option<&State>) -> Rc<
     let noted = entered.clone();
     drill.engine.subscribe(Box::new(move |arn: &str, event| {
         let Some(state) = event.state_name() else { return };
-        if !event.event_type.name().ends_with("StateEntered") {
+        if !event.event_type.enters_a_state() {
             return;
         }
-        let machine = arn.split(':').nth(6).unwrap_or_default();
-        let state = (machine.to_owned(), state.to_owned());
+        let state = (machine_name(arn).to_owned(), state.to_owned());
         if noted.stop_at.borrow_mut().take_if(|at| *at == state).is_some() {
             noted.reached.notify_one();
         }

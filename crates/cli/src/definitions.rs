@@ -42,6 +42,11 @@ pub fn function_arn(name: &str) -> String {
     format!("arn:aws:lambda:{STACK}:function:{name}")
 }
 
+/// The machine that its own ARN, or that of an execution of it, names.
+pub fn machine_name(arn: &str) -> &str {
+    arn.split(':').nth(6).unwrap_or(arn)
+}
+
 /// The function an ARN of [`function_arn`] names.
 pub fn function_name(arn: &str) -> &str {
     arn.rsplit(':').next().unwrap_or(arn)

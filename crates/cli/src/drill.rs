@@ -21,7 +21,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::approver::{Approver, Question, Questions};
-use crate::definitions::{self, machine_arn};
+use crate::definitions::{self, machine_arn, machine_name};
 use crate::floor::Moments;
 use crate::lambda::{Invocation, Lambda};
 use crate::phases::{self, PHASES, SWITCHED, TABLES, Table};
@@ -90,6 +90,19 @@ pub struct TableShown {
     pub title: &'static str,
     /// Its rows.
     pub rows: Vec<Row>,
+}
+
+/// Runs what is rehearsed on this thread, in virtual time.
+///
+/// # Errors
+/// The system denies a runtime what it needs.
+pub fn in_virtual_time<T>(rehearsed: impl Future<Output = T>) -> Result<T, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .map_err(|e| format!("the runtime cannot be built: {e}"))?;
+    Ok(runtime.block_on(rehearsed))
 }
 
 /// Everything there is to rehearse with; tests reach into its parts.
@@ -294,7 +307,7 @@ impl Drill {
             if !event.event_type.enters_a_state() {
                 return;
             }
-            let machine = arn.split(':').nth(6).unwrap_or_default();
+            let machine = machine_name(arn);
             let is_parent = machine == phases::MACHINE;
             let began = phases::begun_by(state)
                 .filter(|_| is_parent && event.event_type != EventType::ChoiceStateEntered);

@@ -8,7 +8,7 @@ use failback_plan::request::Approvals;
 use failback_sandbox::WorldSpec;
 
 use crate::approver::Approver;
-use crate::drill::{CannotBegin, Drill, Setup};
+use crate::drill::{CannotBegin, Drill, Setup, in_virtual_time};
 use crate::progress::Progress;
 use crate::report::Report;
 use crate::text;
@@ -73,12 +73,7 @@ fn setup(arguments: &Rehearse) -> Result<Setup, String> {
 
 /// Answers whether the run was good.
 fn rehearse(setup: &Setup, arguments: &Rehearse) -> Result<bool, String> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .map_err(|e| format!("the runtime cannot be built: {e}"))?;
-    let report = runtime.block_on(run(setup, arguments)).map_err(|e| e.to_string())?;
+    let report = in_virtual_time(run(setup, arguments))?.map_err(|e| e.to_string())?;
     if arguments.json {
         let text = serde_json::to_string_pretty(&report).map_err(|e| e.to_string())?;
         println!("{text}");

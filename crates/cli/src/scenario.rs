@@ -16,7 +16,7 @@ use serde_json::Value;
 use crate::chaos::invariants::{Invariants, Violation};
 use crate::chaos::names::Names;
 use crate::definitions::{self, machine_arn};
-use crate::drill::{Drill, Setup};
+use crate::drill::{Drill, Setup, in_virtual_time};
 use crate::lambda::mishap::{Mishap, Planned};
 use crate::rehearse::BAD_USAGE;
 
@@ -163,12 +163,7 @@ pub fn read(text: &str) -> Result<Scenario, String> {
 /// # Errors
 /// A scenario that cannot be set up: a path that leads nowhere, a fault that does not exist.
 pub fn play(scenario: &Scenario) -> Result<Wrongs, String> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .map_err(|e| format!("the runtime cannot be built: {e}"))?;
-    runtime.block_on(played(scenario))
+    in_virtual_time(played(scenario))?
 }
 
 async fn played(scenario: &Scenario) -> Result<Wrongs, String> {

@@ -24,7 +24,7 @@ use super::trace::Trace;
 use super::worlds::{self, Scene};
 use crate::approver::Approver;
 use crate::definitions::{self, machine_arn};
-use crate::drill::{CannotBegin, Drill, plan_of};
+use crate::drill::{CannotBegin, Drill, in_virtual_time, plan_of};
 use again::give_settings;
 use verdict::failure_of;
 use watch::Shared;
@@ -65,12 +65,7 @@ pub struct Done {
 /// # Errors
 /// What keeps the run from beginning: a defect of the harness.
 pub fn one(seed: u64, without: Option<Safeguard>, traced: bool) -> Result<Done, String> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .map_err(|e| format!("the runtime cannot be built: {e}"))?;
-    runtime.block_on(run(seed, without, traced)).map_err(|e| format!("seed {seed}: {e}"))
+    in_virtual_time(run(seed, without, traced))?.map_err(|e| format!("seed {seed}: {e}"))
 }
 
 async fn run(seed: u64, without: Option<Safeguard>, traced: bool) -> Result<Done, CannotBegin> {

@@ -5,10 +5,9 @@ use std::collections::BTreeSet;
 use failback_states::{Outcome, Status};
 use serde_json::Value;
 
-use super::watch::machine_of;
 use super::{REMEDIED, Story};
 use crate::chaos::invariants::{NO_END, NOT_REFUSED, WRITES_REFUSED};
-use crate::definitions::MACHINES;
+use crate::definitions::{MACHINES, machine_name};
 
 impl Story {
     /// Says how an execution ended, and whether it may end so.
@@ -68,11 +67,11 @@ impl Story {
         for execution in self.drill.engine.list_executions() {
             if execution.outcome.status == Status::TimedOut {
                 let seen =
-                    format!("{} ran into its time-out", machine_of(&execution.execution_arn));
+                    format!("{} ran into its time-out", machine_name(&execution.execution_arn));
                 self.break_rule(NO_END, seen);
             }
             if execution.outcome.error.as_deref() == Some("States.Runtime") {
-                let machine = machine_of(&execution.execution_arn);
+                let machine = machine_name(&execution.execution_arn);
                 self.break_rule(NO_END, format!("{machine} ended {:?}", execution.outcome.cause));
             }
         }

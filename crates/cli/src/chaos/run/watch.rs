@@ -11,6 +11,7 @@ use super::Story;
 use crate::chaos::faults;
 use crate::chaos::invariants::Invariants;
 use crate::chaos::trace::Trace;
+use crate::definitions::machine_name;
 
 /// What is shared with the engine's observer.
 pub(super) struct Shared {
@@ -36,7 +37,7 @@ impl Story {
             }
             let since_ms = event.timestamp_ms - shared.began_ms;
             if entered && let Some(state) = event.state_name() {
-                shared.trace.note(since_ms, "state", || format!("{} {state}", machine_of(arn)));
+                shared.trace.note(since_ms, "state", || format!("{} {state}", machine_name(arn)));
                 if shared.awaited.borrow_mut().remove(state) {
                     shared.entered.borrow_mut().push_back(state.to_owned());
                     shared.poked.notify_one();
@@ -76,9 +77,4 @@ impl Shared {
             });
         }
     }
-}
-
-/// The name of the machine that an execution is of.
-pub(super) fn machine_of(arn: &str) -> &str {
-    arn.split(':').nth(6).unwrap_or(arn)
 }
