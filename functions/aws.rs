@@ -1,11 +1,14 @@
 //! SDK clients, one for each service and Region that a payload names, and one for what is not AWS.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use aws_config::environment::{
+    EnvironmentVariableCredentialsProvider, EnvironmentVariableRegionProvider,
+};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_smithy_runtime_api::client::http::SharedHttpConnector;
+use aws_smithy_runtime_api::client::http::{SharedHttpConnector, http_client_fn};
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 
@@ -38,7 +41,7 @@ struct Shared {
     sfn: Mutex<BTreeMap<String, aws_sdk_sfn::Client>>,
     sns: Mutex<BTreeMap<String, aws_sdk_sns::Client>>,
     /// Made when it is first used: it reads all certificates that the system trusts.
-    web: OnceLock<Option<SharedHttpConnector>>,
+    web: OnceLock<SharedHttpConnector>,
 }
 
 /// What the stack tells its functions in their environment variables.
@@ -118,20 +121,31 @@ impl Aws {
     #[must_use]
     pub fn with_web(self, connector: SharedHttpConnector) -> Self {
         // Who comes second finds the first one's.
-        let _first_wins = self.shared.web.set(Some(connector));
+        let _first_wins = self.shared.web.set(connector);
         self
     }
 
     /// Clients as a Lambda function has them: credentials, endpoints and [`Stack`] from the
     /// environment. Every call is bounded well below the function's time-out, so that a Region that
     /// does not answer is reported by name and not by a killed function.
+    ///
+    /// Lambda hands credentials over in environment variables and in no other way. To look where
+    /// else there might be some, the SDK would make a client of STS at every start.
+    /// Source: Lambda Developer Guide, "Defined runtime environment variables".
     pub async fn from_env() -> Self {
+        // Goes through all certificates that the system trusts, half of a start; the Runtime API can
+        // be asked for the event meanwhile. One for all clients: each would make its own.
+        let certificates = std::thread::spawn(web::connector);
+        let connector = LazyLock::new(move || certificates.join().expect("it does not panic"));
         let timeouts = TimeoutConfig::builder()
-            .connect_timeout(Duration::from_secs(3))
+            .connect_timeout(web::CONNECT_TIMEOUT)
             .operation_attempt_timeout(Duration::from_secs(8))
             .operation_timeout(Duration::from_secs(20))
             .build();
         let config = aws_config::defaults(BehaviorVersion::latest())
+            .credentials_provider(EnvironmentVariableCredentialsProvider::new())
+            .region(EnvironmentVariableRegionProvider::new())
+            .http_client(http_client_fn(move |_, _| LazyLock::force(&connector).clone()))
             .retry_config(RetryConfig::standard().with_max_attempts(3))
             .timeout_config(timeouts)
             .load()
@@ -181,9 +195,9 @@ impl Aws {
         self.route53(ROUTE_53_REGION)
     }
 
-    /// The way to what is not AWS; `None` in a build without an HTTP client.
-    pub(crate) fn web(&self) -> Option<SharedHttpConnector> {
-        self.shared.web.get_or_init(|| web::connector(&self.shared.config)).clone()
+    /// The way to what is not AWS.
+    pub(crate) fn web(&self) -> SharedHttpConnector {
+        self.shared.web.get_or_init(web::connector).clone()
     }
 
     /// What the stack says.

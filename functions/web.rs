@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use aws_smithy_http_client::Connector;
+use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::http::{
     HttpConnector, HttpConnectorSettings, SharedHttpConnector,
 };
@@ -15,7 +17,7 @@ use serde_json::Value;
 use crate::aws::Aws;
 
 /// How long a host may take to accept a connection.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A request with a JSON body, or with none.
 pub(crate) struct Request<'a> {
@@ -36,12 +38,14 @@ pub(crate) struct Answered {
     pub(crate) body: Value,
 }
 
-/// The client that functions have in Lambda. Redirections are not followed: what is sent is meant
-/// for the address that the request names.
-pub fn connector(config: &aws_config::SdkConfig) -> Option<SharedHttpConnector> {
+/// The way out that functions have in Lambda, to AWS as to others. It reads all certificates that the
+/// system trusts. Redirections are not followed: what is sent is meant for the address that the
+/// request names.
+pub fn connector() -> SharedHttpConnector {
     let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT_TIMEOUT).build();
-    let sleep = config.sleep_impl().or_else(aws_smithy_async::rt::sleep::default_async_sleep);
-    aws_smithy_http_client::default_connector(&settings, sleep)
+    let connector = Connector::builder().connector_settings(settings);
+    let provider = tls::Provider::Rustls(CryptoMode::AwsLc);
+    SharedHttpConnector::new(connector.tls_provider(provider).build())
 }
 
 /// Sends a request and reads the answer.
@@ -63,8 +67,7 @@ pub(crate) async fn send(aws: &Aws, request: Request<'_>) -> Result<Answered, St
     for (name, value) in request.headers {
         headers.try_insert(name, value).map_err(|_| format!("`{name}` cannot be sent"))?;
     }
-    let connector = aws.web().ok_or("there is no HTTP client")?;
-    let answer = tokio::time::timeout(request.within, answer(&connector, http)).await;
+    let answer = tokio::time::timeout(request.within, answer(&aws.web(), http)).await;
     answer.unwrap_or_else(|_| Err(format!("no answer within {} s", request.within.as_secs())))
 }
 

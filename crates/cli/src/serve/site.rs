@@ -43,7 +43,7 @@ impl Site {
         let client = door.client(&sandbox, sandbox.http_client());
         let config = drill::sdk_config(client);
         // An application that is none of this world's is a real one.
-        let web = sandbox.web(failback::aws::web_connector(&config));
+        let web = sandbox.web(Some(failback::aws::web_connector()));
         let aws = Aws::new(config, drill::stack(&sandbox, &world, None)).with_web(web);
         let functions = Functions::new(aws, sandbox.clone(), clock.clone(), options.seed);
         let engine = Engine::new(clock.clone(), Rc::new(functions), options.seed);
