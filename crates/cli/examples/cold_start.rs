@@ -69,8 +69,6 @@ struct Subject {
 struct Start {
     ready_ms: f64,
     first_ms: f64,
-    /// Of the processor, until the first answer: what a busy machine does not change.
-    processor_ms: f64,
     warm_ms: f64,
     memory_mib: f64,
 }
@@ -152,7 +150,6 @@ fn start(subject: &Subject, aws: SocketAddr, sandbox: &Sandbox) -> Start {
 
     let ready = next(&told);
     let first = answer(subject, &told);
-    let processor_ms = processor_ms(&child);
     let mut warm: Vec<f64> = (0..WARM)
         .map(|_| {
             let given = next(&told);
@@ -169,7 +166,6 @@ fn start(subject: &Subject, aws: SocketAddr, sandbox: &Sandbox) -> Start {
     Start {
         ready_ms: ms(began, ready),
         first_ms: ms(ready, first),
-        processor_ms,
         warm_ms: median(&mut warm),
         memory_mib,
     }
@@ -203,16 +199,6 @@ fn answer(subject: &Subject, told: &Receiver<Told>) -> Instant {
         Ok(Told::Asked(_)) => panic!("{}: asks again without an answer", subject.name),
         Err(_) => panic!("{} does not answer", subject.name),
     }
-}
-
-/// What its threads have had of the processor so far.
-fn processor_ms(child: &Child) -> f64 {
-    let threads = fs::read_dir(format!("/proc/{}/task", child.id())).expect("it runs");
-    let nanoseconds = threads.filter_map(|thread| {
-        let spent = fs::read_to_string(thread.ok()?.path().join("schedstat")).ok()?;
-        spent.split(' ').next()?.parse::<f64>().ok()
-    });
-    nanoseconds.sum::<f64>() / 1e6
 }
 
 /// The most that it had in memory so far.
@@ -249,7 +235,6 @@ fn median_of(starts: &[Start]) -> Start {
     Start {
         ready_ms: of(|s| s.ready_ms),
         first_ms: of(|s| s.first_ms),
-        processor_ms: of(|s| s.processor_ms),
         warm_ms: of(|s| s.warm_ms),
         memory_mib: starts.iter().map(|s| s.memory_mib).fold(0.0, f64::max),
     }
@@ -257,21 +242,18 @@ fn median_of(starts: &[Start]) -> Start {
 
 fn report(args: &Args, subjects: &[Subject], medians: &[Start], sizes: [(f64, f64); 2]) {
     println!("{} starts of each, in turns; medians, of memory the most\n", args.runs);
-    println!(
-        "| | MB | zip MB | ready ms | first answer ms | sum ms | of processor ms | warm ms | MiB |"
-    );
-    println!("|---|---|---|---|---|---|---|---|---|");
+    println!("| | MB | zip MB | ready ms | first answer ms | sum ms | warm ms | MiB |");
+    println!("|---|---|---|---|---|---|---|---|");
     for (i, (subject, start)) in subjects.iter().zip(medians).enumerate() {
         let (mb, zip) = sizes.get(i).map_or(("–".to_owned(), "–".to_owned()), |(mb, zip)| {
             (format!("{mb:.1}"), format!("{zip:.1}"))
         });
         println!(
-            "| {} | {mb} | {zip} | {:.1} | {:.1} | {:.1} | {:.1} | {:.1} | {:.1} |",
+            "| {} | {mb} | {zip} | {:.1} | {:.1} | {:.1} | {:.1} | {:.1} |",
             subject.name,
             start.ready_ms,
             start.first_ms,
             start.sum_ms(),
-            start.processor_ms,
             start.warm_ms,
             start.memory_mib
         );
