@@ -3,9 +3,21 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use crate::drill::{CannotBegin, Drill, Setup};
+use aws_smithy_runtime_api::client::http::{
+    HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use failback::{Aws, Stack};
+use failback_sandbox::client::in_http;
+use failback_sandbox::{Outcome, Sandbox};
+
+use crate::drill::{CannotBegin, Drill, EPOCH_MS, Setup, in_virtual_time, sdk_config};
 use crate::rehearse::BAD_USAGE;
 use crate::stopwatch::thread_cpu_time;
+
+/// The call that a rehearsal makes most often, and how often it is measured by itself.
+const LOOK: &[u8] = b"Action=DescribeDBClusters&Version=2014-10-31";
+const LOOKS: u32 = 2_000;
 
 /// What `failback bench` is told.
 #[derive(Debug, clap::Args)]
@@ -35,9 +47,9 @@ struct Totals {
 
 /// Runs the benchmark and prints it; exit code 1 if a run did not end well.
 pub fn main(arguments: &Bench) -> ExitCode {
-    match run(arguments) {
-        Ok(totals) => {
-            print(&totals);
+    match run(arguments).and_then(|totals| Ok((totals, sdk_alone(arguments.seed)?))) {
+        Ok((totals, look)) => {
+            print(&totals, look);
             if totals.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Err(problem) => {
@@ -51,15 +63,49 @@ fn run(arguments: &Bench) -> Result<Totals, String> {
     let mut totals = Totals::default();
     let used = thread_cpu_time();
     for seed in (arguments.seed..).take(arguments.runs as usize) {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .start_paused(true)
-            .build()
-            .map_err(|e| format!("the runtime cannot be built: {e}"))?;
-        runtime.block_on(one(seed, &mut totals)).map_err(|e| e.to_string())?;
+        in_virtual_time(one(seed, &mut totals))?.map_err(|e| e.to_string())?;
     }
     totals.used = thread_cpu_time().zip(used).map(|(now, then)| now.saturating_sub(then));
     Ok(totals)
+}
+
+/// A connection over which the same answer is there before the request was read.
+#[derive(Debug, Clone)]
+struct Ready(Outcome);
+
+impl HttpConnector for Ready {
+    fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
+        HttpConnectorFuture::ready(in_http(self.0.clone()))
+    }
+}
+
+/// What one `DescribeDBClusters` costs the SDK and nobody else: no sandbox answers, no function asks.
+fn sdk_alone(seed: u64) -> Result<Duration, String> {
+    let Setup { world, seed, .. } = Setup::workshop(seed);
+    let region = world.regions.first().map(|region| region.name.clone()).unwrap_or_default();
+    let sandbox =
+        Sandbox::new(&world, seed, std::sync::Arc::new(|| EPOCH_MS)).map_err(|e| e.to_string())?;
+    let scope = format!("AWS4-HMAC-SHA256 Credential=AK/20260105/{region}/rds/aws4_request");
+    let headers = [
+        ("authorization".to_owned(), scope),
+        ("content-type".to_owned(), "application/x-www-form-urlencoded".to_owned()),
+    ];
+    let ready = Ready(sandbox.handle("POST", "/", headers, LOOK.to_vec()));
+    let client = http_client_fn(move |_, _| SharedHttpConnector::new(ready.clone()));
+    let rds = Aws::new(sdk_config(client), Stack::default()).rds(&region);
+    let looks = async {
+        for _ in 0..LOOKS {
+            let seen = rds.describe_db_clusters().send().await.map_err(|e| e.to_string())?;
+            if seen.db_clusters().is_empty() {
+                return Err(format!("the workshop has no cluster in {region}"));
+            }
+        }
+        Ok(())
+    };
+    let began = (thread_cpu_time(), Instant::now());
+    in_virtual_time(looks)??;
+    let used = thread_cpu_time().zip(began.0).map(|(now, then)| now.saturating_sub(then));
+    Ok(used.unwrap_or_else(|| began.1.elapsed()) / LOOKS)
 }
 
 async fn one(seed: u64, totals: &mut Totals) -> Result<(), CannotBegin> {
@@ -79,7 +125,7 @@ async fn one(seed: u64, totals: &mut Totals) -> Result<(), CannotBegin> {
     Ok(())
 }
 
-fn print(totals: &Totals) {
+fn print(totals: &Totals, look: Duration) {
     let runs = f64::from(totals.runs);
     let used = totals.used.unwrap_or(totals.whole).as_secs_f64();
     let clock = if totals.used.is_some() { "CPU time" } else { "the clock on the wall" };
@@ -97,4 +143,9 @@ fn print(totals: &Totals) {
     println!("  functions and SDK      {}", part(sdk));
     println!("  sandbox                {}", part(totals.sandbox));
     println!("  interpreter, clients   {} with set-up and checks", part(rest));
+    let calls = totals.calls as f64 / runs;
+    let look_ms = 1_000.0 * look.as_secs_f64();
+    println!("the SDK by itself, its answer ready");
+    println!("  DescribeDBClusters     {:.0} µs", 1_000.0 * look_ms);
+    println!("  {calls:.0} of them            {:.1} ms", calls * look_ms);
 }
