@@ -17,7 +17,7 @@
 //!   within the last minutes. The rows that only the stale cluster has may go with it: they are in
 //!   its snapshot.
 //! - *Names.* Calls that change something are about the request's names, and what the request
-//!   does not name is as it was.
+//!   does not name is as it was: clusters, subnets, records, secrets.
 //!
 //! What an operator did by hand is excused by what it was, and by nothing else.
 
@@ -29,7 +29,7 @@ use failback_sandbox::rds::{Cluster, Membership};
 use failback_sandbox::world::EndpointKind;
 use failback_sandbox::{Call, World};
 
-use super::names::{Bystanders, Names};
+use super::names::{Bystanders, Names, content};
 
 /// A rule that was broken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -229,6 +229,10 @@ impl Invariants {
                 let id = call.resource.rsplit(':').next().unwrap_or_default();
                 self.names.allowed.contains(id)
             }
+            "secretsmanager" => self.names.secrets.iter().any(|((region, id), _, _)| {
+                let arn = format!(":secret:{id}-");
+                call.region == *region && (call.resource == *id || call.resource.contains(&arn))
+            }),
             "route53" => self.names.records.iter().any(|(zone, _, _)| call.resource.contains(zone)),
             // Associations have ids of their own: the bystanders' subnets are looked at instead.
             _ => true,
@@ -395,7 +399,23 @@ impl Invariants {
             ));
         }
         let name = (!self.excuses.names_moved).then(|| self.name_not_moved(world, home, away));
-        name.flatten().or_else(|| self.source_not_moved(world, home, away))
+        name.flatten()
+            .or_else(|| self.source_not_moved(world, home, away))
+            .or_else(|| self.secret_not_moved(world, home, away))
+    }
+
+    /// A secret that does not say where the database is, or that says something else than before.
+    fn secret_not_moved(&self, world: &World, home: &Cluster, away: &Cluster) -> Option<String> {
+        self.names.secrets.iter().find_map(|((region, id), points_to, at_start)| {
+            let mut wanted = at_start.clone();
+            wanted["host"] = endpoint(world, *points_to, home, away).into();
+            if let Some(cluster) = wanted.get_mut("dbClusterIdentifier") {
+                let named = if *points_to == PointsTo::AwayReader { away } else { home };
+                *cluster = named.id.as_str().into();
+            }
+            let holds = content(world, region, id);
+            (holds != wanted).then(|| format!("{id} in {region} says {}", holds["host"]))
+        })
     }
 
     fn source_not_moved(&self, world: &World, home: &Cluster, away: &Cluster) -> Option<String> {

@@ -6,6 +6,7 @@ use failback_plan::Request;
 use failback_sandbox::World;
 use failback_sandbox::rds::settings::ClusterSettings;
 use failback_sandbox::rds::{Cluster, Instance, Membership, Snapshot};
+use serde_json::Value;
 
 /// The third Region of worlds that have one.
 pub const THIRD: &str = "eu-west-1";
@@ -36,6 +37,8 @@ pub struct Names {
     /// Data sources of applications: address, name at the end, and what it is then; removed when
     /// that is absent.
     pub sources: Vec<(String, String, Option<failback_plan::request::PointsTo>)>,
+    /// Secrets, and what they held at the start.
+    pub secrets: Vec<(Named, failback_plan::request::PointsTo, Value)>,
 }
 
 impl Names {
@@ -78,6 +81,15 @@ impl Names {
                     (url, s.rename_to.clone().unwrap_or_else(|| s.name.clone()), s.points_to)
                 })
                 .collect(),
+            secrets: request
+                .endpoints
+                .secrets
+                .iter()
+                .map(|s| {
+                    let at_start = content(world, s.region(), s.id());
+                    ((s.region().to_owned(), s.id().to_owned()), s.points_to, at_start)
+                })
+                .collect(),
         }
     }
 
@@ -100,6 +112,12 @@ impl Names {
     }
 }
 
+/// What readers get of a secret.
+pub fn content(world: &World, region: &str, id: &str) -> Value {
+    let text = world.secrets.text(region, id);
+    text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+}
+
 /// What nobody named and nobody may change.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Bystanders {
@@ -108,6 +126,7 @@ pub struct Bystanders {
     snapshots: BTreeMap<Named, Snapshot>,
     subnets: BTreeMap<Named, Option<String>>,
     records: Vec<Option<Vec<String>>>,
+    secrets: BTreeMap<Named, Option<String>>,
 }
 
 /// Subnets of the workshop that are not the databases'.
@@ -155,6 +174,16 @@ impl Bystanders {
                 })
                 .collect(),
             records: vec![other.map(|record| record.values.clone())],
+            secrets: world
+                .secrets
+                .names()
+                .map(|(region, name)| key(region, name))
+                .filter(|secret| names.secrets.iter().all(|(named, _, _)| named != secret))
+                .map(|(region, name)| {
+                    let text = world.secrets.text(&region, &name).map(str::to_owned);
+                    ((region, name), text)
+                })
+                .collect(),
         }
     }
 
@@ -173,6 +202,7 @@ impl Bystanders {
             .or_else(|| first("instance", &self.instances, &now.instances))
             .or_else(|| first("snapshot", &self.snapshots, &now.snapshots))
             .or_else(|| first("subnet", &self.subnets, &now.subnets))
+            .or_else(|| first("secret", &self.secrets, &now.secrets))
             .or_else(|| (self.records != now.records).then(|| "a DNS record".to_owned()))
     }
 }

@@ -1,7 +1,7 @@
 //! Random worlds: what a failback may meet when it begins.
 
 use failback_sandbox::rds::Membership;
-use failback_sandbox::spec::{ClusterSpec, InstanceSpec, MemberSpec, SnapshotSpec};
+use failback_sandbox::spec::{ClusterSpec, InstanceSpec, MemberSpec, SecretSpec, SnapshotSpec};
 use failback_sandbox::{Behaviour, World};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
@@ -67,6 +67,7 @@ pub fn draw(seed: u64, rng: &mut SmallRng) -> Scene {
     former(&mut scene, rng);
     behaviour(&mut scene, rng);
     applications(&mut scene, seed);
+    secrets(&mut scene, seed);
     scene
 }
 
@@ -85,6 +86,37 @@ fn applications(scene: &mut Scene, seed: u64) {
         *last = json!({ "name": last["name"], "remove": true });
     }
     scene.traits.push("applications with data sources of their own".to_owned());
+}
+
+/// In some worlds applications read in a secret where the database is. Drawn apart, too.
+fn secrets(scene: &mut Scene, seed: u64) {
+    let mut rng = SmallRng::seed_from_u64(seed.rotate_left(29));
+    if !rng.random_bool(0.2) {
+        return;
+    }
+    let Setup { world, input, .. } = &mut scene.setup;
+    let away = format!("{}/{}", world.regions[1].name, world.regions[1].clusters[0].id);
+    let mut wanted = Vec::new();
+    for (name, kind, points_to) in [
+        ("orders/writer", "writer", Some("home_writer")),
+        ("orders/reader", "reader", Some("away_reader")),
+        ("orders/other", "writer", None),
+    ] {
+        let region = &mut world.regions[rng.random_range(0..2_usize)];
+        let mut value = json!({ "username": "orders", "password": "not-a-secret" });
+        value["host"] = json!(format!("{{{kind}:{away}}}"));
+        if rng.random_bool(0.5) {
+            value["dbClusterIdentifier"] = json!("gdb2-cluster");
+        }
+        let name = name.to_owned();
+        if let Some(points_to) = points_to {
+            wanted.push(json!({ "name": name, "region": region.name, "points_to": points_to }));
+        }
+        let (kms_key, owning_service, replicas) = (None, None, Vec::new());
+        region.secrets.push(SecretSpec { name, value, kms_key, owning_service, replicas });
+    }
+    input["endpoints"]["secrets"] = wanted.into();
+    scene.traits.push("secrets that say where the database is".to_owned());
 }
 
 /// The security group that closes a cluster, in the Regions of the workshop.
