@@ -322,7 +322,7 @@ async fn rehearse() -> (Report, String) {
 }
 
 #[test]
-fn readme_quotes_what_the_rehearsal_prints() {
+fn readme_and_costs_say_what_the_rehearsal_prints() {
     let (report, printed) = in_virtual_time(rehearse()).expect("a runtime");
 
     let safety = read("SAFETY.md");
@@ -330,6 +330,9 @@ fn readme_quotes_what_the_rehearsal_prints() {
         let row = format!("\n| {} | ", invariant.name);
         assert!(safety.contains(&row), "SAFETY.md does not say what `{}` is", invariant.name);
     }
+    let counted =
+        format!("seed 1: *T* = {}, *A* = {};", report.transitions, report.api_calls.total);
+    assert!(read("docs/deploy.md").contains(&counted), "docs/deploy.md does not say {counted}");
     let readme = read("README.md");
     let (before, rest) = readme.split_once(QUOTATION).expect("README.md quotes the rehearsal");
     let (quoted, after) = rest.split_once("\n```\n").expect("the quotation ends");
