@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use failback_cli::scenario::{play, read};
+use failback_cli::scenario::{AlsoStarted, play, read};
 
 fn files() -> Vec<PathBuf> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/scenarios");
@@ -32,7 +32,7 @@ fn every_scenario_says_what_it_is_about() {
         .iter()
         .map(|file| read(&std::fs::read_to_string(file).expect("readable")).expect("a scenario"))
         .collect();
-    assert!(scenarios.len() >= 16);
+    assert!(scenarios.len() >= 17);
     for scenario in &scenarios {
         assert!(scenario.story.len() > 80, "{}", scenario.title);
         let same = scenarios.iter().filter(|s| s.title == scenario.title).count();
@@ -48,9 +48,11 @@ fn scenario_that_expects_something_else_is_told_apart() {
     scenario.expect.error = Some("HomeNotRetired".to_owned());
     scenario.expect.calls.insert("DeleteDBCluster".to_owned(), 1);
     scenario.expect.order = vec!["CreateDBCluster".to_owned()];
+    let error = "HomeNotRetired".to_owned();
+    scenario.also_started = vec![AlsoStarted { after_s: 0, error }];
     scenario.then = None;
 
     let wrongs = play(&scenario).expect("it can be played");
 
-    assert_eq!(wrongs.len(), 3, "{wrongs:?}");
+    assert_eq!(wrongs.len(), 4, "{wrongs:?}");
 }

@@ -42,6 +42,9 @@ pub struct Scenario {
     /// What goes wrong.
     #[serde(default)]
     pub faults: Vec<Wrong>,
+    /// Who else starts the same failback meanwhile.
+    #[serde(default)]
+    pub also_started: Vec<AlsoStarted>,
     /// How the run must end.
     pub expect: Expect,
     /// When it did not succeed: the faults are over, this changes in the request, and it is started
@@ -89,6 +92,16 @@ pub struct Wrong {
 
 fn once() -> u32 {
     1
+}
+
+/// The same failback, started once more while it is at work.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AlsoStarted {
+    /// So many seconds after the first.
+    pub after_s: i64,
+    /// The name of the error by which it must end.
+    pub error: String,
 }
 
 /// How a run must end.
@@ -178,7 +191,12 @@ async fn played(scenario: &Scenario) -> Result<Wrongs, String> {
         arm(&drill, wrong)?;
     }
     let mut wrongs = Vec::new();
-    let outcome = run(&drill, "scenario", &setup.input).await?;
+    let (outcome, refused) = tokio::join!(
+        run(&drill, "scenario", &setup.input),
+        refused(&drill, &scenario.also_started, &setup.input)
+    );
+    let outcome = outcome?;
+    wrongs.extend(refused?);
     compare(&drill, &scenario.expect, &outcome, &mut wrongs);
     let mut last = outcome;
     if let Some(changes) = &scenario.then {
@@ -309,6 +327,22 @@ fn arm(drill: &Drill, wrong: &Wrong) -> Result<(), String> {
 async fn run(drill: &Drill, name: &str, input: &Value) -> Result<Outcome, String> {
     let arn = drill.engine.start_execution(&machine_arn("failback"), Some(name), input.clone());
     Ok(drill.engine.wait(&arn.map_err(|e| e.to_string())?).await)
+}
+
+/// Starts the same failback again and again while it is at work; answers what was not as expected.
+async fn refused(drill: &Drill, others: &[AlsoStarted], input: &Value) -> Result<Wrongs, String> {
+    let began_ms = drill.clock.now_ms();
+    let mut wrongs = Vec::new();
+    for (number, AlsoStarted { after_s, error }) in others.iter().enumerate() {
+        let ago_ms = drill.clock.now_ms() - began_ms;
+        drill.clock.sleep_ms((after_s * 1_000 - ago_ms).max(0)).await;
+        let outcome = run(drill, &format!("also-{number}"), input).await?;
+        if outcome.error.as_ref() != Some(error) {
+            let ended = outcome.error.as_deref().unwrap_or(outcome.status.name());
+            wrongs.push(format!("started after {after_s} s it ended {ended}, not {error}"));
+        }
+    }
+    Ok(wrongs)
 }
 
 /// Notes in what the run differs from what is expected.
