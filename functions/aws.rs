@@ -135,7 +135,7 @@ impl Aws {
     pub async fn from_env() -> Self {
         // Goes through all certificates that the system trusts, half of a start; the Runtime API can
         // be asked for the event meanwhile. One for all clients: each would make its own.
-        let certificates = std::thread::spawn(web::connector);
+        let certificates = std::thread::spawn(web::to_aws);
         let connector = LazyLock::new(move || certificates.join().expect("it does not panic"));
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(web::CONNECT_TIMEOUT)

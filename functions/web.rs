@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use aws_smithy_http_client::Connector;
+use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::http::{
     HttpConnector, HttpConnectorSettings, SharedHttpConnector,
@@ -38,12 +39,20 @@ pub(crate) struct Answered {
     pub(crate) body: Value,
 }
 
-/// The way out that functions have in Lambda, to AWS as to others. It reads all certificates that the
-/// system trusts. Redirections are not followed: what is sent is meant for the address that the
-/// request names.
+/// The way to what is not AWS. It reads all certificates that the system trusts. Redirections are not
+/// followed: what is sent is meant for the address that the request names.
 pub fn connector() -> SharedHttpConnector {
+    connect(ProxyConfig::disabled())
+}
+
+/// The same to AWS: by a proxy, where the environment names one as the SDK's own client expects it.
+pub(crate) fn to_aws() -> SharedHttpConnector {
+    connect(ProxyConfig::from_env())
+}
+
+fn connect(proxy: ProxyConfig) -> SharedHttpConnector {
     let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT_TIMEOUT).build();
-    let connector = Connector::builder().connector_settings(settings);
+    let connector = Connector::builder().connector_settings(settings).proxy_config(proxy);
     let provider = tls::Provider::Rustls(CryptoMode::AwsLc);
     SharedHttpConnector::new(connector.tls_provider(provider).build())
 }

@@ -41,10 +41,21 @@ impl Drop for Bootstrap {
 impl Bootstrap {
     /// Starts the binary as Lambda would, with one event to handle.
     fn start(handler: &str, aws: SocketAddr, event: &Value) -> Self {
+        Self::start_in(handler, aws, event, [])
+    }
+
+    /// The same with more, or something else, in its environment.
+    fn start_in<const N: usize>(
+        handler: &str,
+        aws: SocketAddr,
+        event: &Value,
+        environment: [(&str, String); N],
+    ) -> Self {
         let (tell, told) = channel();
         let runtime = runtime_api(event, 1, tell);
         let bootstrap = Path::new(env!("CARGO_BIN_EXE_bootstrap"));
-        let child = program(bootstrap, handler, runtime, aws).spawn().expect("it was built");
+        let mut program = program(bootstrap, handler, runtime, aws);
+        let child = program.envs(environment).spawn().expect("it was built");
         Self { child, told }
     }
 
@@ -84,6 +95,22 @@ fn event_is_answered_by_the_function_that_the_handler_names() {
     assert_eq!(said.path, "response", "{}", said.body);
     assert_eq!(said.body["decision"], "PROCEED");
     assert_eq!(said.body["writer_at_the_end"]["cluster_id"], "gdb1-cluster-restored");
+}
+
+#[test]
+fn calls_of_aws_go_by_the_proxy_that_the_environment_names() {
+    let given = Given::workshop();
+    let event = json!({ "request": given.input });
+    let aws = aws(&given.world);
+    let environment = [
+        ("AWS_ENDPOINT_URL", "http://aws.invalid".to_owned()),
+        ("HTTP_PROXY", format!("http://{aws}")),
+    ];
+
+    let said = Bootstrap::start_in("plan_failback", aws, &event, environment).said();
+
+    assert_eq!(said.path, "response", "{}", said.body);
+    assert_eq!(said.body["decision"], "PROCEED");
 }
 
 #[test]
