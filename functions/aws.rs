@@ -138,7 +138,6 @@ impl Aws {
         let certificates = std::thread::spawn(web::to_aws);
         let connector = LazyLock::new(move || certificates.join().expect("it does not panic"));
         let timeouts = TimeoutConfig::builder()
-            .connect_timeout(web::CONNECT_TIMEOUT)
             .operation_attempt_timeout(Duration::from_secs(8))
             .operation_timeout(Duration::from_secs(20))
             .build();

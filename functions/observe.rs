@@ -44,10 +44,7 @@ pub async fn cluster(aws: &Aws, region: &str, id: &str) -> Read<Option<ClusterSe
 /// exists.
 pub async fn endpoint(aws: &Aws, region: &str, id: &str, kind: EndpointKind) -> Read<String> {
     const CALL: &str = "rds:DescribeDBClusters";
-    let host = cluster(aws, region, id).await?.and_then(|cluster| match kind {
-        EndpointKind::Writer => cluster.endpoint,
-        EndpointKind::Reader => cluster.reader_endpoint,
-    });
+    let host = cluster(aws, region, id).await?.and_then(|cluster| cluster.host(kind).cloned());
     required(host, CALL, &format!("the endpoint of {id}"))
 }
 

@@ -18,7 +18,7 @@ use serde_json::Value;
 use crate::aws::Aws;
 
 /// How long a host may take to accept a connection.
-pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A request with a JSON body, or with none.
 pub(crate) struct Request<'a> {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::memory::Memory;
 use crate::secret::{SecretFields, SecretProblem};
 use crate::settings::{ClusterSettings, InstanceSettings};
+use crate::task::EndpointKind;
 
 /// Both Regions and the global clusters that list a member in either.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -316,6 +317,14 @@ impl GlobalClusterSeen {
 }
 
 impl ClusterSeen {
+    /// The host name of one of its endpoints, once it has one.
+    pub fn host(&self, kind: EndpointKind) -> Option<&String> {
+        match kind {
+            EndpointKind::Writer => self.endpoint.as_ref(),
+            EndpointKind::Reader => self.reader_endpoint.as_ref(),
+        }
+    }
+
     /// Whether it has, or is being given, this security group.
     pub fn has_group(&self, id: &str) -> bool {
         self.security_groups.iter().any(|group| group.id == id && group.status != "removing")

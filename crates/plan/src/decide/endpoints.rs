@@ -179,7 +179,7 @@ pub(super) fn all_right<C: Consumer>(seen: &Seen, consumers: [&Vec<C>; 2]) -> bo
 impl Consumer for DnsRecord {
     fn points_right(&self, seen: &Seen) -> bool {
         let to = cluster(seen, &self.region, &self.cluster_id)
-            .and_then(|cluster| endpoint(cluster, self.endpoint));
+            .and_then(|cluster| cluster.host(self.endpoint));
         let found = seen.record(&self.zone_id, &self.name, self.set_identifier.as_deref());
         to.is_some() && found.is_some_and(|d| d.value.as_ref() == to)
     }
@@ -200,17 +200,10 @@ fn cluster<'a>(seen: &'a Seen, region: &str, id: &str) -> Option<&'a ClusterSeen
     side.cluster(id)
 }
 
-fn endpoint(cluster: &ClusterSeen, kind: EndpointKind) -> Option<&String> {
-    match kind {
-        EndpointKind::Writer => cluster.endpoint.as_ref(),
-        EndpointKind::Reader => cluster.reader_endpoint.as_ref(),
-    }
-}
-
 /// Where a secret shall say that the cluster is; `None` while the cluster does not say it itself.
 pub fn destination(cluster: &ClusterSeen, kind: EndpointKind) -> Option<Destination> {
     Some(Destination {
-        host: endpoint(cluster, kind)?.clone(),
+        host: cluster.host(kind)?.clone(),
         cluster_id: cluster.id.clone(),
         port: u16::try_from(cluster.settings.port?).ok()?,
     })
