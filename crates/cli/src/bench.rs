@@ -1,6 +1,7 @@
 //! The command `failback bench`: how fast whole rehearsals run, and where the time goes.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aws_smithy_runtime_api::client::http::{
@@ -13,7 +14,7 @@ use failback_sandbox::{Outcome, Sandbox};
 
 use crate::drill::{CannotBegin, Drill, EPOCH_MS, Setup, in_virtual_time, sdk_config};
 use crate::rehearse::BAD_USAGE;
-use crate::stopwatch::thread_cpu_time;
+use crate::stopwatch::{thread_cpu_time, thread_cpu_time_since};
 
 /// The call that a rehearsal makes most often, and how often it is measured by itself.
 const LOOK: &[u8] = b"Action=DescribeDBClusters&Version=2014-10-31";
@@ -65,7 +66,7 @@ fn run(arguments: &Bench) -> Result<Totals, String> {
     for seed in (arguments.seed..).take(arguments.runs as usize) {
         in_virtual_time(one(seed, &mut totals))?.map_err(|e| e.to_string())?;
     }
-    totals.used = thread_cpu_time().zip(used).map(|(now, then)| now.saturating_sub(then));
+    totals.used = thread_cpu_time_since(used);
     Ok(totals)
 }
 
@@ -83,8 +84,7 @@ impl HttpConnector for Ready {
 fn sdk_alone(seed: u64) -> Result<Duration, String> {
     let Setup { world, seed, .. } = Setup::workshop(seed);
     let region = world.regions.first().map(|region| region.name.clone()).unwrap_or_default();
-    let sandbox =
-        Sandbox::new(&world, seed, std::sync::Arc::new(|| EPOCH_MS)).map_err(|e| e.to_string())?;
+    let sandbox = Sandbox::new(&world, seed, Arc::new(|| EPOCH_MS)).map_err(|e| e.to_string())?;
     let scope = format!("AWS4-HMAC-SHA256 Credential=AK/20260105/{region}/rds/aws4_request");
     let headers = [
         ("authorization".to_owned(), scope),
@@ -102,10 +102,9 @@ fn sdk_alone(seed: u64) -> Result<Duration, String> {
         }
         Ok(())
     };
-    let began = (thread_cpu_time(), Instant::now());
+    let (used, began) = (thread_cpu_time(), Instant::now());
     in_virtual_time(looks)??;
-    let used = thread_cpu_time().zip(began.0).map(|(now, then)| now.saturating_sub(then));
-    Ok(used.unwrap_or_else(|| began.1.elapsed()) / LOOKS)
+    Ok(thread_cpu_time_since(used).unwrap_or_else(|| began.elapsed()) / LOOKS)
 }
 
 async fn one(seed: u64, totals: &mut Totals) -> Result<(), CannotBegin> {

@@ -334,8 +334,7 @@ async fn refused(drill: &Drill, others: &[AlsoStarted], input: &Value) -> Result
     let began_ms = drill.clock.now_ms();
     let mut wrongs = Vec::new();
     for (number, AlsoStarted { after_s, error }) in others.iter().enumerate() {
-        let ago_ms = drill.clock.now_ms() - began_ms;
-        drill.clock.sleep_ms((after_s * 1_000 - ago_ms).max(0)).await;
+        drill.clock.sleep_until_ms(began_ms + after_s * 1_000).await;
         let outcome = run(drill, &format!("also-{number}"), input).await?;
         if outcome.error.as_ref() != Some(error) {
             let ended = outcome.error.as_deref().unwrap_or(outcome.status.name());

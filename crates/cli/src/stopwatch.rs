@@ -19,6 +19,11 @@ pub fn thread_cpu_time() -> Option<Duration> {
     Some(Duration::from_nanos(nanoseconds))
 }
 
+/// What this thread has used of the CPU since [`thread_cpu_time`] said `then`.
+pub fn thread_cpu_time_since(then: Option<Duration>) -> Option<Duration> {
+    thread_cpu_time().zip(then).map(|(now, then)| now.saturating_sub(then))
+}
+
 /// Adds up the real time of pieces of work; clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct Stopwatch(Arc<AtomicU64>);

@@ -229,10 +229,7 @@ impl Invariants {
                 let id = call.resource.rsplit(':').next().unwrap_or_default();
                 self.names.allowed.contains(id)
             }
-            "secretsmanager" => self.names.secrets.iter().any(|((region, id), _, _)| {
-                let arn = format!(":secret:{id}-");
-                call.region == *region && (call.resource == *id || call.resource.contains(&arn))
-            }),
+            "secretsmanager" => self.names.secrets.contains_key(&call.resource),
             "route53" => self.names.records.iter().any(|(zone, _, _)| call.resource.contains(zone)),
             // Associations have ids of their own: the bystanders' subnets are looked at instead.
             _ => true,
@@ -406,15 +403,15 @@ impl Invariants {
 
     /// A secret that does not say where the database is, or that says something else than before.
     fn secret_not_moved(&self, world: &World, home: &Cluster, away: &Cluster) -> Option<String> {
-        self.names.secrets.iter().find_map(|((region, id), points_to, at_start)| {
-            let mut wanted = at_start.clone();
-            wanted["host"] = endpoint(world, *points_to, home, away).into();
-            if let Some(cluster) = wanted.get_mut("dbClusterIdentifier") {
-                let named = if *points_to == PointsTo::AwayReader { away } else { home };
-                *cluster = named.id.as_str().into();
+        self.names.secrets.iter().find_map(|(arn, secret)| {
+            let (cluster, kind) = place(secret.points_to, home, away);
+            let mut wanted = secret.at_start.clone();
+            wanted["host"] = cluster.host(kind, &world.account).into();
+            if let Some(id) = wanted.get_mut("dbClusterIdentifier") {
+                *id = cluster.id.as_str().into();
             }
-            let holds = content(world, region, id);
-            (holds != wanted).then(|| format!("{id} in {region} says {}", holds["host"]))
+            let holds = content(world, &secret.region, arn);
+            (holds != wanted).then(|| format!("{arn} says {}", holds["host"]))
         })
     }
 
@@ -439,12 +436,20 @@ impl Invariants {
 }
 
 fn endpoint(world: &World, points_to: PointsTo, home: &Cluster, away: &Cluster) -> String {
-    let (cluster, kind) = match points_to {
+    let (cluster, kind) = place(points_to, home, away);
+    cluster.host(kind, &world.account)
+}
+
+fn place<'a>(
+    points_to: PointsTo,
+    home: &'a Cluster,
+    away: &'a Cluster,
+) -> (&'a Cluster, EndpointKind) {
+    match points_to {
         PointsTo::HomeWriter => (home, EndpointKind::Writer),
         PointsTo::HomeReader => (home, EndpointKind::Reader),
         PointsTo::AwayReader => (away, EndpointKind::Reader),
-    };
-    cluster.host(kind, &world.account)
+    }
 }
 
 /// Equal as long as no cluster, status, membership or snapshot changes.

@@ -37,8 +37,19 @@ pub struct Names {
     /// Data sources of applications: address, name at the end, and what it is then; removed when
     /// that is absent.
     pub sources: Vec<(String, String, Option<failback_plan::request::PointsTo>)>,
-    /// Secrets, and what they held at the start.
-    pub secrets: Vec<(Named, failback_plan::request::PointsTo, Value)>,
+    /// Secrets by their ARNs.
+    pub secrets: BTreeMap<String, NamedSecret>,
+}
+
+/// A secret of the request.
+#[derive(Debug, Clone)]
+pub struct NamedSecret {
+    /// Where it is written.
+    pub region: String,
+    /// What it shall point at.
+    pub points_to: failback_plan::request::PointsTo,
+    /// What it held at the start.
+    pub at_start: Value,
 }
 
 impl Names {
@@ -85,9 +96,11 @@ impl Names {
                 .endpoints
                 .secrets
                 .iter()
-                .map(|s| {
-                    let at_start = content(world, s.region(), s.id());
-                    ((s.region().to_owned(), s.id().to_owned()), s.points_to, at_start)
+                .filter_map(|s| {
+                    let (region, points_to) = (s.region().to_owned(), s.points_to);
+                    let (arn, _) = world.secrets.identity(&region, s.id())?;
+                    let at_start = content(world, &region, arn);
+                    Some((arn.to_owned(), NamedSecret { region, points_to, at_start }))
                 })
                 .collect(),
         }
@@ -177,11 +190,13 @@ impl Bystanders {
             secrets: world
                 .secrets
                 .names()
-                .map(|(region, name)| key(region, name))
-                .filter(|secret| names.secrets.iter().all(|(named, _, _)| named != secret))
+                .filter(|(region, name)| {
+                    let identity = world.secrets.identity(region, name);
+                    identity.is_none_or(|(arn, _)| !names.secrets.contains_key(arn))
+                })
                 .map(|(region, name)| {
-                    let text = world.secrets.text(&region, &name).map(str::to_owned);
-                    ((region, name), text)
+                    let text = world.secrets.text(region, name).map(str::to_owned);
+                    (key(region, name), text)
                 })
                 .collect(),
         }

@@ -95,7 +95,8 @@ fn secrets(scene: &mut Scene, seed: u64) {
         return;
     }
     let Setup { world, input, .. } = &mut scene.setup;
-    let away = format!("{}/{}", world.regions[1].name, world.regions[1].clusters[0].id);
+    let cluster = world.regions[1].clusters[0].id.clone();
+    let away = format!("{}/{cluster}", world.regions[1].name);
     let mut wanted = Vec::new();
     for (name, kind, points_to) in [
         ("orders/writer", "writer", Some("home_writer")),
@@ -103,10 +104,10 @@ fn secrets(scene: &mut Scene, seed: u64) {
         ("orders/other", "writer", None),
     ] {
         let region = &mut world.regions[rng.random_range(0..2_usize)];
-        let mut value = json!({ "username": "orders", "password": "not-a-secret" });
-        value["host"] = json!(format!("{{{kind}:{away}}}"));
+        let host = format!("{{{kind}:{away}}}");
+        let mut value = json!({ "username": "orders", "password": "not-a-secret", "host": host });
         if rng.random_bool(0.5) {
-            value["dbClusterIdentifier"] = json!("gdb2-cluster");
+            value["dbClusterIdentifier"] = json!(cluster);
         }
         let name = name.to_owned();
         if let Some(points_to) = points_to {
