@@ -11,6 +11,10 @@ use crate::chaos::worlds::Refused;
 /// How long an operator takes to look and to start again.
 const PAUSE_MS: i64 = 20 * 60_000;
 
+/// How often the world is looked at meanwhile, when no state of a machine gives the occasion: a
+/// function that was given up may still act, and is judged by what was true then.
+const LOOK_MS: i64 = 60_000;
+
 impl Story {
     pub(super) fn remedy(&self, refused: &Refused, input: &mut Value) {
         let Some(remedy) = refused.remedy else { return };
@@ -38,11 +42,12 @@ impl Story {
         self.note("operator", || "withdraws all faults and puts things right".to_owned());
         let until_ms = self.now_ms() + PAUSE_MS;
         while self.now_ms() < until_ms {
-            let due_ms = self.next_due_ms().unwrap_or(until_ms).min(until_ms);
+            let look_ms = until_ms.min(self.now_ms() + LOOK_MS);
+            let due_ms = self.next_due_ms().unwrap_or(look_ms).min(look_ms);
             self.drill.clock.sleep_until_ms(due_ms).await;
             self.let_happen("").await;
+            self.shared.look(&self.drill.sandbox, self.now_ms() - self.shared.began_ms);
         }
-        self.drill.sandbox.advance();
     }
 
     fn clear_up(&self, undo: Vec<Undo>) {

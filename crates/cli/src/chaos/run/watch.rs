@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, VecDeque};
 
-use failback_sandbox::{Call, World};
+use failback_sandbox::{Call, Sandbox, World};
 use failback_states::HistoryEvent;
 use tokio::sync::Notify;
 
@@ -43,23 +43,27 @@ impl Story {
                     shared.poked.notify_one();
                 }
             }
-            let mut invariants = shared.invariants.borrow_mut();
-            let before = invariants.violations.len();
-            let calls = sandbox.with_world(|w| {
-                shared.note_faults(w, since_ms);
-                invariants.look(w)
-            });
-            shared.note_calls(&calls);
-            for broken in &invariants.violations[before..] {
-                shared
-                    .trace
-                    .note(since_ms, "BROKEN", || format!("{}: {}", broken.invariant, broken.seen));
-            }
+            shared.look(&sandbox, since_ms);
         }));
     }
 }
 
 impl Shared {
+    /// Holds the world as it is now to all invariants.
+    pub(super) fn look(&self, sandbox: &Sandbox, since_ms: i64) {
+        let mut invariants = self.invariants.borrow_mut();
+        let before = invariants.violations.len();
+        let calls = sandbox.with_world(|world| {
+            self.note_faults(world, since_ms);
+            invariants.look(world)
+        });
+        self.note_calls(&calls);
+        for broken in &invariants.violations[before..] {
+            self.trace
+                .note(since_ms, "BROKEN", || format!("{}: {}", broken.invariant, broken.seen));
+        }
+    }
+
     pub(super) fn note_calls(&self, calls: &[Call]) {
         for call in calls {
             self.trace.note(call.at_ms - self.began_ms, "call", || {
