@@ -7,7 +7,7 @@ use failback_cli::lambda::mishap::FUNCTION_TIMEOUT_MS;
 use crate::lockstep::source::read;
 
 /// Seeds in which something was once broken, by what it was.
-const FOUND: [(u64, &str); 7] = [
+const FOUND: [(u64, &str); 8] = [
     (
         729_372_978_215,
         "protection of a cluster that only bore the stale one's name was switched off",
@@ -18,6 +18,7 @@ const FOUND: [(u64, &str); 7] = [
     (1_039_665_780_690, "away was gone, and its fence was waited for all the same"),
     (787_603_698_609, "a run refused at the lock was blamed for what the run at work said itself"),
     (150_032_048_086, "a deletion that came late was judged by a look twenty minutes later"),
+    (550_815_719_541, "a reader without an instance was taken for one that is as planned"),
 ];
 
 #[test]

@@ -14,6 +14,7 @@ use failback_cli::drill::{Drill, Ended};
 use failback_cli::lambda::mishap::Double;
 use failback_cli::report::invariants;
 use failback_sandbox::fault::Faults;
+use failback_sandbox::rds::{Cluster, Membership};
 use failback_sandbox::superset::Mood;
 use failback_sandbox::{Fault, Verb, World};
 use failback_states::Status;
@@ -346,6 +347,14 @@ fn ways_by_group() -> Vec<Way> {
     ]
 }
 
+/// Members of a global cluster that anybody may delete: before the disaster there were none.
+fn unprotected(world: &World) -> Vec<String> {
+    let clusters = world.rds.regions.values().flat_map(|region| region.clusters.values());
+    let left_open =
+        |c: &&Cluster| c.membership != Membership::Standalone && !c.settings.deletion_protection;
+    clusters.filter(left_open).map(|c| c.id.clone()).collect()
+}
+
 /// Stops a run at every state that these ways enter, and has it finished by starting again; answers
 /// the states.
 async fn stop_everywhere(ways: &[Way]) -> BTreeSet<State> {
@@ -368,6 +377,9 @@ async fn stop_everywhere(ways: &[Way]) -> BTreeSet<State> {
         let text = format!("{state:?} ({}): {:?}: {:?}", way.name, outcome.error, outcome.cause);
         if outcome.status != Status::Succeeded {
             broken.push(text.clone());
+        }
+        for cluster in drill.sandbox.with_world(unprotected) {
+            broken.push(format!("{text}: {cluster} is not protected as the ones before were"));
         }
         for invariant in invariants(&drill.sandbox, &ended, &way.given.world) {
             if !invariant.held {

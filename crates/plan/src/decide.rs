@@ -322,11 +322,12 @@ impl<'a> Draft<'a> {
             .collect()
     }
 
-    /// Nothing is left of the clusters: the final table holds, and the global cluster in which home
-    /// caught up is gone.
+    /// Nothing is left to do: no run was interrupted, the final table holds, and the global cluster in
+    /// which home caught up is gone.
     fn is_complete(&self, expect: &Expectations) -> bool {
         let caught_up_in = &self.request.global_clusters.restoring;
         self.seen.global_cluster(caught_up_in).is_none()
+            && self.seen.remembered.is_empty()
             && crate::verify::differences(self.seen, &expect.finished).is_empty()
     }
 

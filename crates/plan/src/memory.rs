@@ -77,6 +77,12 @@ impl Memory {
         format!("memory#{database}")
     }
 
+    /// Whether there is nothing: no run began, or the last one that did was complete. What a run does
+    /// last, protecting the rebuilt clusters for one, stands in no table that tells whether it did it.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// What is not known already.
     pub fn beyond(&self, known: &Self) -> Self {
         fn new<T: Clone + PartialEq>(given: &Option<T>, known: &Option<T>) -> Option<T> {

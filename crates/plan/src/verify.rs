@@ -127,6 +127,10 @@ fn cluster_difference(seen: &Seen, wanted: &ClusterExpectation) -> Option<String
     if !["available", "backing-up"].contains(&cluster.status.as_str()) {
         return Some(format!("{name} is {}, not available", cluster.status));
     }
+    // Available all the same, and listed as what it shall be: Aurora has clusters without instances.
+    if side.instances_of(&cluster.id).next().is_none() {
+        return Some(format!("{name} has no instance"));
+    }
     if let Some(broken) = side.instances_of(&cluster.id).find(|i| !is_serving(i)) {
         return Some(format!("the instance {} of {name} is {}", broken.id, broken.status));
     }

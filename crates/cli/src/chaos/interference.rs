@@ -171,7 +171,7 @@ impl Act {
             Self::RenamesStale => rename_stale(world, names),
             Self::SwapsNames => swap(world, names, &names.home, "gdb1-bystander"),
             Self::SwapsAwayNames => swap(world, names, &names.away, "gdb2-bystander"),
-            Self::Protects => protect(world, names),
+            Self::Protects => protect(world, names, excuses),
             Self::LiftsFence => lift_fence(world, names, excuses),
             Self::DeletesGroup => delete_group(world, names),
             Self::Modifies => modify(world, names),
@@ -289,11 +289,12 @@ fn swap(world: &mut World, names: &Names, own: &Named, other: &str) -> Option<St
     did(what, Some(undo))
 }
 
-fn protect(world: &mut World, names: &Names) -> Option<Struck> {
+fn protect(world: &mut World, names: &Names, excuses: &mut Excuses) -> Option<Struck> {
     for (region, id) in [&names.home, &names.away] {
         let cluster = world.rds.regions.get_mut(region)?.clusters.get_mut(id);
         if let Some(cluster) = cluster.filter(|c| c.status == "available") {
             cluster.settings.deletion_protection = true;
+            excuses.protected = true;
             let (region, id) = (region.clone(), id.clone());
             let what = format!("deletion protection of {id} is switched on");
             let undo: Undo = Box::new(move |world| {

@@ -83,6 +83,8 @@ pub struct Excuses {
     pub removed: BTreeSet<String>,
     /// The writer's name was pointed elsewhere.
     pub names_moved: bool,
+    /// Deletion protection was switched on by hand.
+    pub protected: bool,
     /// When an operator last did something, in epoch milliseconds.
     pub acted_ms: Option<i64>,
 }
@@ -106,6 +108,8 @@ pub struct Invariants {
     known: BTreeMap<String, Known>,
     /// Instance → cluster, by resource id of the cluster.
     instances: BTreeMap<(String, String), String>,
+    /// Whether home's and away's clusters had deletion protection at the start.
+    protected: [bool; 2],
     started_ms: i64,
     fingerprint: u64,
     calls_seen: usize,
@@ -121,8 +125,11 @@ pub struct Invariants {
 impl Invariants {
     /// Begins with the world as it is.
     pub fn new(world: &World, names: Names) -> Self {
+        let is_protected =
+            |named| Names::cluster(world, named).is_some_and(|c| c.settings.deletion_protection);
         let mut new = Self {
             bystanders: Bystanders::of(world, &names),
+            protected: [&names.home, &names.away].map(is_protected),
             names,
             known: BTreeMap::new(),
             instances: BTreeMap::new(),
@@ -394,6 +401,12 @@ impl Invariants {
                 home.settings.security_groups,
                 home.settings.port
             ));
+        }
+        for (cluster, was) in [(home, self.protected[0]), (away, self.protected[1])] {
+            let is = cluster.settings.deletion_protection;
+            if is != was && !self.excuses.protected {
+                return Some(format!("{} has deletion protection: {is}", cluster.id));
+            }
         }
         let name = (!self.excuses.names_moved).then(|| self.name_not_moved(world, home, away));
         name.flatten()

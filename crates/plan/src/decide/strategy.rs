@@ -351,9 +351,11 @@ impl Switch {
         expect.switched_over = Some(switched_over);
     }
 
-    /// Nothing is left: the final table holds, and names and secrets point where they shall.
+    /// Nothing is left: no run was interrupted, the final table holds, and names and secrets point where
+    /// they shall.
     fn is_complete(&self, plan: &Plan, seen: &Seen) -> bool {
         self.moment == Moment::After
+            && seen.remembered.is_empty()
             && all_right(seen, [&plan.cut_over_writer, &plan.cut_over_readers])
             && all_right(seen, [&plan.secrets_of_writer, &plan.secrets_of_readers])
             && differences(seen, &plan.expect.finished).is_empty()

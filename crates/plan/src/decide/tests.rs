@@ -281,6 +281,34 @@ fn complete_failback_leaves_nothing_to_do() {
 }
 
 #[test]
+fn failback_whose_last_run_was_stopped_is_not_complete_although_every_table_holds() {
+    let stopped =
+        decide(&request(), &world(&[("c1", "i1")], &[("c2", "i2")], vec![])).expect("a plan");
+    let mut request = request();
+    let mut seen = complete();
+    seen.remembered.captured_home = Some(stopped.captured_home);
+    seen.remembered.complete(&mut request);
+
+    let plan = decide(&request, &seen).expect("nothing stands against it");
+
+    assert_eq!(plan.decision, Decision::Proceed);
+    assert_eq!(first_phase(&plan), Some("rebuild_away"), "what is last is done again");
+    assert!(plan.finish.protection.iter().any(|p| p.enabled), "{:?}", plan.finish);
+}
+
+#[test]
+fn cluster_without_an_instance_is_never_as_planned() {
+    let mut seen = complete();
+    let table = decide(&request(), &seen).expect("nothing stands against it").expect.finished;
+    assert!(crate::verify::differences(&seen, &table).is_empty());
+
+    seen.away.instances.clear();
+
+    let differences = crate::verify::differences(&seen, &table);
+    assert_eq!(differences, ["c2-restored in us-west-2 has no instance"]);
+}
+
+#[test]
 fn home_must_be_open_before_it_is_promoted_and_at_the_end() {
     let seen = world(&[("c1", "i1")], &[("c2", "i2")], Vec::new());
 
