@@ -6,8 +6,11 @@ use failback_cli::lambda::mishap::FUNCTION_TIMEOUT_MS;
 
 use crate::lockstep::source::read;
 
+/// Its `detach_member` does not answer and works late.
+const DETACHES_LATE: u64 = 14_502_193_366;
+
 /// Seeds in which something was once broken, by what it was.
-const FOUND: [(u64, &str); 8] = [
+const FOUND: [(u64, &str); 9] = [
     (
         729_372_978_215,
         "protection of a cluster that only bore the stale one's name was switched off",
@@ -18,6 +21,10 @@ const FOUND: [(u64, &str); 8] = [
     (1_039_665_780_690, "away was gone, and its fence was waited for all the same"),
     (787_603_698_609, "a run refused at the lock was blamed for what the run at work said itself"),
     (150_032_048_086, "a deletion that came late was judged by a look twenty minutes later"),
+    (
+        DETACHES_LATE,
+        "a function that was given up acted half an hour later, when Lambda had ended it",
+    ),
     (550_815_719_541, "a reader without an instance was taken for one that is as planned"),
 ];
 
@@ -28,6 +35,15 @@ fn seed_replays_byte_for_byte() {
 
     assert!(first.lines().count() > 100, "{first}");
     assert_eq!(first, second);
+}
+
+#[test]
+fn function_that_works_late_does_so_when_it_is_due() {
+    let (told, _) = replayed(DETACHES_LATE, None).expect("it runs");
+
+    // Lambda ends it 50 s after 0:31:21; what waits for stragglers counts on that.
+    let late = told.lines().find(|line| line.contains("straggler")).expect("there is one");
+    assert!(late.starts_with("0:32:") && late.ends_with("detach_member"), "{late}");
 }
 
 #[test]

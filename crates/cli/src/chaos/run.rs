@@ -261,6 +261,7 @@ impl Story {
             tokio::select! {
                 biased;
                 () = self.shared.poked.notified() => {}
+                () = self.drill.lambda().mishaps.straggling.notified() => {}
                 () = self.drill.clock.sleep_until_ms(due_ms) => {}
                 never = self.answering() => match never {},
                 outcome = self.drill.engine.wait(arn) => return outcome,

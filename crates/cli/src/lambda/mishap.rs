@@ -8,6 +8,7 @@ use std::rc::Rc;
 use failback::{Aws, FailbackError};
 use failback_states::TaskError;
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
 /// Lambda's own time-out of every function, below the Task's. Held to `template.yaml` by a test.
 pub const FUNCTION_TIMEOUT_MS: i64 = 50_000;
@@ -80,6 +81,8 @@ pub struct Mishaps {
     planned: RefCell<Vec<Planned>>,
     befell: RefCell<Vec<(Mishap, String)>>,
     stragglers: RefCell<Vec<Straggler>>,
+    /// Told when a straggler has come: whoever waits for something else has not counted on it.
+    pub straggling: Notify,
     doubles: RefCell<BTreeMap<&'static str, Double>>,
 }
 
@@ -124,6 +127,7 @@ impl Mishaps {
     pub(super) fn straggle(&self, at_ms: i64, function: &str, payload: Value) {
         let function = function.to_owned();
         self.stragglers.borrow_mut().push(Straggler { at_ms, function, payload });
+        self.straggling.notify_one();
     }
 
     pub(super) fn double_of(&self, function: &str) -> Option<Double> {
