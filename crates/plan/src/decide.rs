@@ -322,13 +322,10 @@ impl<'a> Draft<'a> {
             .collect()
     }
 
-    /// Nothing is left to do: no run was interrupted, the final table holds, and the global cluster in
-    /// which home caught up is gone.
+    /// Nothing is left of the clusters: the global cluster in which home caught up is gone, too.
     fn is_complete(&self, expect: &Expectations) -> bool {
         let caught_up_in = &self.request.global_clusters.restoring;
-        self.seen.global_cluster(caught_up_in).is_none()
-            && self.seen.remembered.is_empty()
-            && crate::verify::differences(self.seen, &expect.finished).is_empty()
+        self.seen.global_cluster(caught_up_in).is_none() && is_over(self.seen, &expect.finished)
     }
 
     /// What the operator should know although it stops nothing: of each side that is rebuilt.
@@ -371,6 +368,11 @@ impl<'a> Draft<'a> {
         }
         out
     }
+}
+
+/// No run was interrupted, and the final table holds.
+fn is_over(seen: &Seen, finished: &Expectation) -> bool {
+    seen.remembered.is_empty() && crate::verify::differences(seen, finished).is_empty()
 }
 
 fn table<const C: usize, const N: usize>(

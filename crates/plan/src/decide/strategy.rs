@@ -2,7 +2,7 @@
 
 use super::endpoints::all_right;
 use super::stage::{self, Found, Stage};
-use super::{checks, data_sources, endpoints, table};
+use super::{checks, data_sources, endpoints, is_over, table};
 use crate::fence::Fence;
 use crate::plan::{Decision, PhasePlan, Plan};
 use crate::refusal::Refusal;
@@ -10,7 +10,7 @@ use crate::request::{Request, Strategy};
 use crate::seen::{ClusterSeen, GlobalClusterSeen, Seen};
 use crate::steps::{TERMINAL_CLUSTER_STATUSES, differ};
 use crate::task::{ClusterRef, InstancePlan, SwitchOver};
-use crate::verify::{MustBe, differences};
+use crate::verify::MustBe;
 use crate::versions::can_switch_over;
 
 /// The way the writer comes home.
@@ -351,14 +351,12 @@ impl Switch {
         expect.switched_over = Some(switched_over);
     }
 
-    /// Nothing is left: no run was interrupted, the final table holds, and names and secrets point where
-    /// they shall.
+    /// Nothing is left, and names and secrets point where they shall.
     fn is_complete(&self, plan: &Plan, seen: &Seen) -> bool {
         self.moment == Moment::After
-            && seen.remembered.is_empty()
             && all_right(seen, [&plan.cut_over_writer, &plan.cut_over_readers])
             && all_right(seen, [&plan.secrets_of_writer, &plan.secrets_of_readers])
-            && differences(seen, &plan.expect.finished).is_empty()
+            && is_over(seen, &plan.expect.finished)
     }
 
     fn choose_phases(&self, plan: &mut Plan, home: &ClusterRef, complete: bool) {
