@@ -46,6 +46,24 @@ pub fn replacements(
     Ok(out)
 }
 
+/// The subnets of a cluster: those that the request names, or those of its DB subnet group.
+pub fn subnets_of<'a>(
+    seen: &'a RegionSeen,
+    network: &'a Network,
+    group: Option<&str>,
+) -> &'a [String] {
+    match network.subnet_ids.as_slice() {
+        [] => seen.subnets_of_group(group),
+        named => named,
+    }
+}
+
+/// Whether a subnet has the network ACL of the fence.
+pub fn is_on_fence(seen: &RegionSeen, network: &Network, subnet: &str) -> bool {
+    let acl = seen.acl_of_subnet(subnet);
+    acl.is_some_and(|acl| Some(&acl.id) == network.fence_acl_id.as_ref())
+}
+
 /// Subnet → the ACL it has when it is open to clients: the one the input names, the one it has now,
 /// the one that the fence is remembered to have replaced, or the default one of its VPC.
 ///

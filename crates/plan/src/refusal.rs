@@ -37,6 +37,13 @@ pub enum Refusal {
     )]
     AwayInAnotherGlobalCluster { cluster: String, global_cluster: String },
     #[error(
+        "the away cluster `{cluster}` in {region} is closed to clients: {closed}. The stack remembers \
+         no run that did it, so that nothing would open it before home is the writer. Make sure that \
+         home was not promoted, give away back what it has when it is open, as the runbook says under \
+         FenceStillUp, and start again"
+    )]
+    AwayClosed { cluster: String, region: String, closed: String },
+    #[error(
         "RDS manages the master password of `{cluster}` in {region}, which Aurora does not allow in \
          a global database. Set `ManageMasterUserPassword` to false on it and start again"
     )]

@@ -53,6 +53,17 @@ async fn fence_of_another_vpc_is_refused() {
     .for_the_topology(&["away.network.fence_acl_id", "`acl-0other`", "vpc-0other"]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn away_that_is_closed_before_the_run_is_refused_and_stays_as_it_is() {
+    refused(|given| {
+        for subnet in &mut given.vpc(AWAY).subnets {
+            subnet.network_acl = Some(AWAY_FENCE.to_owned());
+        }
+    })
+    .await
+    .for_the_topology(&["`gdb2-cluster`", AWAY, AWAY_FENCE, "FenceStillUp"]);
+}
+
 /// A VPC whose only use is the deny-all ACL in it.
 fn other_vpc() -> VpcSpec {
     let acl = |id: &str, default: bool, entries: Vec<NetworkAclEntrySpec>| NetworkAclSpec {

@@ -185,11 +185,8 @@ pub(super) fn subnets(
     captured: &Captured,
     remembered: Option<&Fence>,
 ) -> Result<BTreeMap<String, String>, Refusal> {
-    let ids = if side.network.subnet_ids.is_empty() {
-        seen.subnets_of_group(captured.cluster.subnet_group.as_deref())
-    } else {
-        &side.network.subnet_ids
-    };
+    let group = captured.cluster.subnet_group.as_deref();
+    let ids = network::subnets_of(seen, &side.network, group);
     if ids.is_empty() {
         return Err(Refusal::NetworkTargetUnknown {
             region: seen.region.clone(),

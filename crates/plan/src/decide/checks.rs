@@ -1,6 +1,7 @@
 //! Everything that must hold before anything is touched.
 
 use crate::memory::Memory;
+use crate::network::{is_on_fence, subnets_of};
 use crate::refusal::Refusal;
 use crate::request::{Request, Side};
 use crate::seen::{ClusterSeen, GlobalClusterSeen, InstanceSeen, RegionSeen, Seen};
@@ -26,6 +27,9 @@ pub(super) fn all(request: &Request, seen: &Seen, stage: Stage, keeps_away: bool
         still_the_same(request, &request.away, &seen.away, "away.cluster_id")?;
         away(request, seen)?;
         engines(request, seen)?;
+        if !keeps_away {
+            away_is_open(request, seen)?;
+        }
     }
     ids(request, seen, stage)?;
     snapshots(request, seen, keeps_away)?;
@@ -172,6 +176,33 @@ fn away(request: &Request, seen: &Seen) -> Checked {
             Err(Refusal::EngineModeUnsupported { cluster: id.clone(), mode: mode.to_owned() })
         }
     }
+}
+
+/// Away takes writes until home is rebuilt. The fence that a stopped run left is lifted before
+/// anything is planned; with one that nobody remembers, clients would be shut out for hours.
+fn away_is_open(request: &Request, seen: &Seen) -> Checked {
+    let side = &request.away;
+    let Some(cluster) = seen.away.cluster(&side.cluster_id) else { return Ok(()) };
+    if seen.remembered.fence.is_some() {
+        return Ok(());
+    }
+    let network = &side.network;
+    let group = cluster.settings.subnet_group.as_deref();
+    let subnets: Vec<&str> = subnets_of(&seen.away, network, group)
+        .iter()
+        .filter(|subnet| is_on_fence(&seen.away, network, subnet))
+        .map(String::as_str)
+        .collect();
+    let closed = match (&network.fence_acl_id, &network.fence_group_id) {
+        (Some(acl), _) if !subnets.is_empty() => {
+            format!("the network ACL of its subnets [{}] is its fence, {acl}", subnets.join(", "))
+        }
+        (_, Some(group)) if cluster.has_group(group) => {
+            format!("it has the security group of its fence, {group}")
+        }
+        _ => return Ok(()),
+    };
+    Err(Refusal::AwayClosed { cluster: cluster.id.clone(), region: side.region.clone(), closed })
 }
 
 fn engines(request: &Request, seen: &Seen) -> Checked {

@@ -1,6 +1,7 @@
 //! Where a run stands, found from the topology alone: a run that was interrupted is continued by
 //! starting again.
 
+use crate::network::{is_on_fence, subnets_of};
 use crate::plan::Phase;
 use crate::refusal::Refusal;
 use crate::request::{FenceKind, Request};
@@ -136,14 +137,8 @@ fn is_fenced(request: &Request, seen: &Seen, away: &ClusterSeen) -> bool {
         let fence = network.fence_group_id.as_ref();
         return fence.is_some_and(|id| away.groups_will_be(std::slice::from_ref(id)));
     }
-    let group = away.settings.subnet_group.as_deref();
-    let of_group = seen.away.subnets_of_group(group);
-    let subnets = if network.subnet_ids.is_empty() { of_group } else { &network.subnet_ids };
-    let on_fence = |subnet: &String| {
-        let acl = seen.away.acl_of_subnet(subnet);
-        acl.is_some_and(|acl| Some(&acl.id) == network.fence_acl_id.as_ref())
-    };
-    !subnets.is_empty() && subnets.iter().all(on_fence)
+    let subnets = subnets_of(&seen.away, network, away.settings.subnet_group.as_deref());
+    !subnets.is_empty() && subnets.iter().all(|subnet| is_on_fence(&seen.away, network, subnet))
 }
 
 fn before_rebuild(request: &Request, seen: &Seen) -> Result<Found, Refusal> {

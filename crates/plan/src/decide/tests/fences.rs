@@ -5,15 +5,16 @@ use crate::seen::{GroupMembershipSeen, SecurityGroupSeen};
 
 #[test]
 fn fence_of_an_earlier_run_returns_to_what_it_replaced() {
-    let mut seen = fenced(world(&[("c1", "i1")], &[("c2", "i2")], vec![]));
-    let mut own = seen.away.network_acls[0].clone();
-    own.id = "acl-own".to_owned();
-    own.is_default = false;
-    seen.away.network_acls.push(own);
+    let mut seen = world(&[("c1", "i1")], &[("c2", "i2")], vec![]);
     let without = decide(&request(), &seen).expect("nothing stands against it");
     let replaced = |plan: &Plan| plan.promote.fence.replaced_acl("us-west-2", "s").cloned();
     assert_eq!(replaced(&without).as_deref(), Some("acl-default"));
 
+    seen = fenced(seen);
+    let mut own = seen.away.network_acls[0].clone();
+    own.id = "acl-own".to_owned();
+    own.is_default = false;
+    seen.away.network_acls.push(own);
     let by = FenceBy::NetworkAcl {
         acl_id: "acl-fence2".into(),
         restore: [("s".into(), "acl-own".into())].into(),
@@ -27,6 +28,31 @@ fn fence_of_an_earlier_run_returns_to_what_it_replaced() {
     let with = decide(&request(), &seen).expect("nothing stands against it");
 
     assert_eq!(replaced(&with).as_deref(), Some("acl-own"));
+}
+
+#[test]
+fn away_that_is_closed_and_nobody_remembers_why_is_refused_until_it_is_open() {
+    let open = world(&[("c1", "i1")], &[("c2", "i2")], vec![]);
+    let refusal = |request: &Request, seen: &Seen| match decide(request, seen) {
+        Err(refused @ Refusal::AwayClosed { .. }) => refused.to_string(),
+        other => panic!("{other:?}"),
+    };
+    decide(&request(), &open).expect("nothing stands against it");
+    let closed = refusal(&request(), &fenced(open.clone()));
+    for word in ["`c2`", "us-west-2", "[s]", "acl-fence2", "FenceStillUp"] {
+        assert!(closed.contains(word), "`{word}` is not named by: {closed}");
+    }
+    let mut given = request();
+    given.away.network.open_acl_id = Some("acl-default".to_owned());
+    refusal(&given, &fenced(open.clone()));
+    decide(&request(), &fenced(promoted())).expect("the fence has to stay");
+
+    let mut grouped_away = open;
+    grouped(&mut grouped_away.home, "sg-fence1", &["sg-open"]);
+    grouped(&mut grouped_away.away, "sg-fence2", &["sg-open", "sg-fence2"]);
+    let mut by_group = by_group(request());
+    by_group.away.network.open_group_ids = vec!["sg-open".to_owned()];
+    assert!(refusal(&by_group, &grouped_away).contains("sg-fence2"));
 }
 
 #[test]
