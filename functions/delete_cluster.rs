@@ -19,7 +19,9 @@ use serde::Deserialize;
 use crate::aws::Aws;
 use crate::error::FailbackError;
 use crate::{guard, observe};
-use crate::reply::reply;
+use crate::reply::{another, reply};
+
+const CALL: &str = "rds:DeleteDBCluster";
 
 /// What the state passes in.
 #[derive(Debug, Clone, Deserialize)]
@@ -67,6 +69,14 @@ pub async fn delete_cluster(aws: &Aws, input: Input) -> Result<Answer, FailbackE
         .skip_final_snapshot(false)
         .final_db_snapshot_identifier(&final_snapshot_id);
     let result = request.send().await;
-    let reply = reply("rds:DeleteDBCluster", result, &["DBClusterNotFoundFault"])?;
+    let changed = result.as_ref().ok().and_then(|answer| answer.db_cluster());
+    if let Some(found) = another(changed, &cluster_resource_id) {
+        let ClusterRef { region, cluster_id: cluster, .. } = cluster;
+        let effect = format!(
+            "IT IS BEING DELETED, behind the final snapshot `{final_snapshot_id}`. Restore it from there"
+        );
+        return Err(FailbackError::AnotherClusterMet { call: CALL, found, cluster, region, effect });
+    }
+    let reply = reply(CALL, result, &["DBClusterNotFoundFault"])?;
     Ok(reply.done(format!("{} is being deleted with {final_snapshot_id}", cluster.cluster_id)))
 }

@@ -62,6 +62,24 @@ pub enum FailbackError {
     /// A thing is not what the plan was made for.
     #[error("the world is not as planned: {0}")]
     TargetChanged(#[from] failback_plan::steps::NotAsPlanned),
+    /// A change met another cluster than the one that was looked at: RDS knows clusters by their names,
+    /// and a description may be older than the moment at which a name was moved.
+    #[error(
+        "{call} met {found}, which is not the cluster that was looked at: it had just been given the \
+         name `{cluster}` in {region}. {effect}"
+    )]
+    AnotherClusterMet {
+        /// The API operation.
+        call: &'static str,
+        /// `DbClusterResourceId` of the cluster that was changed.
+        found: String,
+        /// The name.
+        cluster: String,
+        /// Its Region.
+        region: String,
+        /// What was done to it, and what is to be done now.
+        effect: String,
+    },
     /// The fence must stay.
     #[error(
         "the fence was not lifted, because the promotion of home has begun: {reason}. Away must not \
@@ -130,6 +148,7 @@ impl ErrorName {
             | Self::InvalidRequest
             | Self::PlanRefused
             | Self::TargetChanged
+            | Self::AnotherClusterMet
             | Self::PromotionBegun
             | Self::StackIncomplete
             | Self::AnotherRunInProgress

@@ -8,7 +8,7 @@ use failback_plan::{Answer, Progress};
 use crate::aws::Aws;
 use crate::error::FailbackError;
 use crate::observe::Read;
-use crate::reply::reply;
+use crate::reply::{another, reply};
 use crate::{network, observe};
 
 /// The cluster that a fence is about.
@@ -71,6 +71,7 @@ pub(crate) async fn make(
             )))
         }
         Step::Act(Change::Groups(groups)) => {
+            const CALL: &str = "rds:ModifyDBCluster";
             let id = &fence.cluster.cluster_id;
             let request = aws
                 .rds(region)
@@ -78,7 +79,21 @@ pub(crate) async fn make(
                 .db_cluster_identifier(id)
                 .set_vpc_security_group_ids(Some(groups.clone()))
                 .apply_immediately(true);
-            let reply = reply("rds:ModifyDBCluster", request.send().await, &[])?;
+            let result = request.send().await;
+            let changed = result.as_ref().ok().and_then(|answer| answer.db_cluster());
+            if let Some(found) = another(changed, &fence.cluster_resource_id) {
+                return Err(FailbackError::AnotherClusterMet {
+                    call: CALL,
+                    found,
+                    cluster: id.clone(),
+                    region: region.to_owned(),
+                    effect: format!(
+                        "ITS SECURITY GROUPS ARE [{}] NOW. Give it back its own at once",
+                        groups.join(", ")
+                    ),
+                });
+            }
+            let reply = reply(CALL, result, &[])?;
             Ok(reply.pending(format!("{id} is being given [{}]", groups.join(", "))))
         }
     }

@@ -2,6 +2,7 @@
 
 use aws_sdk_rds::config::http::HttpResponse;
 use aws_sdk_rds::error::SdkError;
+use aws_sdk_rds::types::DbCluster;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use failback_plan::Answer;
 
@@ -59,5 +60,30 @@ where
         }
         FailbackError::AwsBusy { message, .. } => Ok(Reply::NotYet(message)),
         other => Err(other),
+    }
+}
+
+/// `DbClusterResourceId` of the cluster that a change has met, if it is another than was meant.
+///
+/// RDS knows clusters by their names, and a description may be older than the moment at which a name
+/// was moved to another cluster. The answer to the change tells which one it was.
+pub(crate) fn another(changed: Option<&DbCluster>, meant: &str) -> Option<String> {
+    let met = changed.and_then(DbCluster::db_cluster_resource_id);
+    met.filter(|met| *met != meant).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answer_tells_another_cluster_and_one_that_does_not_tell_is_left_to_the_next_look() {
+        let answer = |id: &str| DbCluster::builder().db_cluster_resource_id(id).build();
+        let met = |answer: Option<&DbCluster>| another(answer, "cluster-MEANT");
+
+        assert_eq!(met(Some(&answer("cluster-OTHER"))).as_deref(), Some("cluster-OTHER"));
+        assert_eq!(met(Some(&answer("cluster-MEANT"))), None);
+        assert_eq!(met(Some(&DbCluster::builder().build())), None);
+        assert_eq!(met(None), None);
     }
 }

@@ -9,8 +9,11 @@ use crate::lockstep::source::read;
 /// Its `detach_member` does not answer and works late.
 const DETACHES_LATE: u64 = 14_502_193_366;
 
+/// A name is moved to another cluster between a look that is out of date and the change.
+const NAME_MOVES: u64 = 213_187_609_418;
+
 /// Seeds in which something was once broken, by what it was.
-const FOUND: [(u64, &str); 9] = [
+const FOUND: [(u64, &str); 11] = [
     (
         729_372_978_215,
         "protection of a cluster that only bore the stale one's name was switched off",
@@ -24,6 +27,11 @@ const FOUND: [(u64, &str); 9] = [
     (
         DETACHES_LATE,
         "a function that was given up acted half an hour later, when Lambda had ended it",
+    ),
+    (NAME_MOVES, "a change met a cluster that had got the name since the look, and nobody said so"),
+    (
+        927_679_598_292,
+        "a run that could not reach the lock was blamed for what the run at work said itself",
     ),
     (550_815_719_541, "a reader without an instance was taken for one that is as planned"),
 ];
@@ -44,6 +52,16 @@ fn function_that_works_late_does_so_when_it_is_due() {
     // Lambda ends it 50 s after 0:31:21; what waits for stragglers counts on that.
     let late = told.lines().find(|line| line.contains("straggler")).expect("there is one");
     assert!(late.starts_with("0:32:") && late.ends_with("detach_member"), "{late}");
+}
+
+#[test]
+fn change_that_met_another_cluster_by_its_name_is_said_and_taken_back() {
+    let (told, _) = replayed(NAME_MOVES, None).expect("it runs");
+
+    let ended = told.lines().find(|line| line.contains("run-0 ended")).expect("it ended");
+    for words in ["HomeNotRetired", "AnotherClusterMet", "is switched on again"] {
+        assert!(ended.contains(words), "`{words}` is not said by: {ended}");
+    }
 }
 
 #[test]

@@ -3,11 +3,12 @@
 use failback_cli::drill::{Drill, Ended};
 use failback_cli::report::invariants;
 use failback_plan::Plan;
-use failback_sandbox::Call;
 use failback_sandbox::spec::{IngressSpec, VpcSpec};
+use failback_sandbox::{Call, Fault, Verb};
 use failback_states::{Outcome, Status};
 use serde_json::json;
 
+use crate::support;
 use crate::support::given::Given;
 use crate::support::{AWAY, HOME, drive_to, rehearse, rehearse_well, took_effect};
 
@@ -70,6 +71,61 @@ async fn workshop_fenced_by_security_groups_ends_well_and_moves_no_subnet_to_a_f
         at(("DeleteDBInstance", "gdb2-node1")),
     ];
     assert!(order.is_sorted(), "{order:?} of {changes:#?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn change_that_met_another_cluster_by_its_name_says_which_and_what_was_done_to_it() {
+    let given = Given::by_security_group();
+    for (function, enabled, words) in [
+        ("fence_writes", None, AWAY_FENCE),
+        ("set_deletion_protection", Some(true), "It is protected from deletion now"),
+        ("set_deletion_protection", Some(false), "is switched on again"),
+    ] {
+        let drill = given.drill();
+        drill.sandbox.change_world(|world| {
+            let region = world.rds.regions.get_mut(AWAY).expect("away");
+            let cluster = region.clusters.get_mut(AWAY_CLUSTER).expect("its cluster");
+            cluster.settings.deletion_protection = enabled == Some(false);
+        });
+        let asked = json!({ "request": given.input });
+        let plan = support::call(&drill, "plan_failback", asked).await.expect("it is safe");
+        drill.engine.drive_for(60_000).await;
+        // A description that is out of date shows what there was before a change: here is one.
+        for enabled in [true, false] {
+            let home = &plan["retire_home"];
+            let payload = json!({
+                "cluster": home["cluster"], "enabled": enabled,
+                "cluster_resource_id": home["cluster_resource_id"]
+            });
+            support::call(&drill, "set_deletion_protection", payload).await.expect("it is home's");
+        }
+        drill.sandbox.change_world(|world| {
+            let region = world.rds.regions.get_mut(AWAY).expect("away");
+            let cluster = region.clusters.get_mut(AWAY_CLUSTER).expect("its cluster");
+            cluster.resource_id = "cluster-OTHER".to_owned();
+        });
+        let before = Verb::StaleRead { age_ms: 20_000 };
+        drill.sandbox.inject(Fault::next(before, "DescribeDBClusters"));
+
+        let fence = &plan["promote"]["fence"];
+        let payload = match enabled {
+            None => json!({ "fence": fence }),
+            Some(enabled) => json!({
+                "cluster": fence["cluster"], "enabled": enabled,
+                "cluster_resource_id": fence["cluster_resource_id"]
+            }),
+        };
+        let error = support::call(&drill, function, payload).await.expect_err("it met another");
+
+        assert_eq!(error.name(), "AnotherClusterMet", "{function}: {error}");
+        for word in ["cluster-OTHER", AWAY_CLUSTER, AWAY, words] {
+            assert!(error.message().contains(word), "{function}: {}", error.message());
+        }
+        let is_protected = drill.sandbox.with_world(|world| {
+            world.rds.cluster(AWAY, AWAY_CLUSTER).expect("it is there").settings.deletion_protection
+        });
+        assert_eq!(is_protected, enabled.is_some(), "{function}");
+    }
 }
 
 /// Replication is seen to have caught up until the fence is up, and is not seen any more then.

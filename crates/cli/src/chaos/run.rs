@@ -26,7 +26,6 @@ use crate::approver::Approver;
 use crate::definitions::{self, machine_arn};
 use crate::drill::{CannotBegin, Drill, in_virtual_time, plan_of};
 use again::give_settings;
-use verdict::failure_of;
 use watch::Shared;
 
 /// How often the failback is started again at most.
@@ -170,7 +169,7 @@ impl Story {
             self.note("execution", || format!("{name} is started"));
             let own = self.drive(&arn).await;
             plans.extend(plan_of(&self.drill.engine, &arn));
-            let (outcome, end) = self.attempted(own).await;
+            let (outcome, end) = self.attempted(&arn, own).await;
             self.note("execution", || {
                 format!("{name} ended {end}: {}", outcome.cause.as_deref().unwrap_or("-"))
             });
@@ -214,20 +213,20 @@ impl Story {
 
     /// Drives those that somebody else started meanwhile to their ends, too, and judges all of them:
     /// whoever holds the lock goes on, and how that ends is how the failback ended.
-    async fn attempted(&self, own: Outcome) -> (Outcome, String) {
+    async fn attempted(&self, arn: &str, own: Outcome) -> (Outcome, String) {
         let mut failures = Vec::new();
         let mut finished = None;
         while let Some(other) = self.next_other() {
             let outcome = self.drive(&other).await;
             let end = self.judge(&outcome);
             self.note("execution", || format!("the other ended {end}"));
-            failures.extend(failure_of(&outcome));
+            failures.extend(self.failure_of(&other, &outcome));
             if outcome.status == Status::Succeeded {
                 finished.get_or_insert((outcome, end));
             }
         }
         let end = self.judge(&own);
-        failures.extend(failure_of(&own));
+        failures.extend(self.failure_of(arn, &own));
         self.judge_service(&failures);
         match finished {
             Some(finished) if own.status != Status::Succeeded => finished,

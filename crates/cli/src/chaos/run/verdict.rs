@@ -43,10 +43,21 @@ impl Story {
 
     /// Looks once whether away serves, when all executions of an attempt have ended: those that
     /// failed, by name.
-    pub(super) fn judge_service(&self, failures: &[String]) {
+    pub(super) fn judge_service(&self, failures: &[Failure]) {
         let Some(end) = answerable(failures) else { return };
         let mut invariants = self.shared.invariants.borrow_mut();
         self.drill.sandbox.with_world(|world| invariants.judge_failure(world, end));
+    }
+
+    /// How an execution failed, if it did.
+    pub(super) fn failure_of(&self, arn: &str, outcome: &Outcome) -> Option<Failure> {
+        const PAST_THE_LOCK: &str = "LimitLeftFence";
+        let began = || {
+            let history = self.drill.engine.history(arn);
+            history.iter().any(|event| event.state_name() == Some(PAST_THE_LOCK))
+        };
+        (outcome.status == Status::Failed)
+            .then(|| Failure { error: outcome.error.clone().unwrap_or_default(), began: began() })
     }
 
     /// Nobody but a person who compares the data can go on: a fence was opened by hand when home was
@@ -95,30 +106,39 @@ fn fail_names() -> BTreeSet<String> {
     NAMES.with(Clone::clone)
 }
 
-/// The name by which an execution failed, if it did.
-pub(super) fn failure_of(outcome: &Outcome) -> Option<String> {
-    let failed = outcome.status == Status::Failed;
-    failed.then(|| outcome.error.clone().unwrap_or_default())
+/// How an execution failed.
+pub(super) struct Failure {
+    /// The name.
+    error: String,
+    /// It had got past the lock, and so may have touched something.
+    began: bool,
 }
 
-/// Of the names by which the executions of an attempt failed, the one that has to answer for away's
-/// service: no end that says itself that nobody serves; nor, where one does, the end of an execution
-/// that was refused at the lock, for it has not touched what the one at work has left.
-fn answerable(failures: &[String]) -> Option<&String> {
+/// Of the ends of an attempt's executions, the name of the one that has to answer for away's service:
+/// no end that says itself that nobody serves; nor, where one does, the end of an execution that did
+/// not get past the lock, for it has not touched what the one at work has left.
+fn answerable(failures: &[Failure]) -> Option<&String> {
     const AT_THE_LOCK: &str = "AnotherRunInProgress";
-    let says_so = |end: &String| WRITES_REFUSED.contains(&end.as_str());
+    let says_so = |failure: &Failure| WRITES_REFUSED.contains(&failure.error.as_str());
     let said = failures.iter().any(says_so);
-    failures.iter().find(|end| !(says_so(end) || said && *end == AT_THE_LOCK))
+    let is_outside = |failure: &Failure| !failure.began || failure.error == AT_THE_LOCK;
+    let answers = |failure: &&Failure| !(says_so(failure) || said && is_outside(failure));
+    failures.iter().find(answers).map(|failure| &failure.error)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::answerable;
+    use super::{Failure, answerable};
 
     const AT_THE_LOCK: &str = "AnotherRunInProgress";
 
+    /// Ends in brackets are those of executions that did not get past the lock.
     fn answers(ends: &[&str]) -> Option<String> {
-        let ends: Vec<String> = ends.iter().map(|end| (*end).to_owned()).collect();
+        let failure = |end: &&str| Failure {
+            error: end.trim_matches(['(', ')']).to_owned(),
+            began: !end.starts_with('('),
+        };
+        let ends: Vec<Failure> = ends.iter().map(failure).collect();
         answerable(&ends).cloned()
     }
 
@@ -130,6 +150,8 @@ mod tests {
             &["FenceStillUp", AT_THE_LOCK],
             &[AT_THE_LOCK, "FenceStillUp"],
             &[AT_THE_LOCK, "PromotionUnfinished", AT_THE_LOCK],
+            &["(FailbackRefused)", "FenceStillUp"],
+            &["(LockNotAcquired)", "FenceStillUp"],
         ] {
             assert_eq!(answers(said), None, "{said:?}");
         }
@@ -142,6 +164,8 @@ mod tests {
             (&[AT_THE_LOCK], AT_THE_LOCK),
             (&[AT_THE_LOCK, AT_THE_LOCK], AT_THE_LOCK),
             (&["FenceStillUp", "HomeNotRetired"], "HomeNotRetired"),
+            (&["(FailbackRefused)"], "FailbackRefused"),
+            (&["FailbackRefused", "FenceStillUp"], "FailbackRefused"),
             (&[AT_THE_LOCK, "HomeNotRetired", "FenceStillUp"], "HomeNotRetired"),
         ] {
             assert_eq!(answers(unsaid).as_deref(), Some(by), "{unsaid:?}");
