@@ -36,7 +36,7 @@ pub struct Input {
     pub enabled: bool,
 }
 
-/// Looks, decides, modifies at most once.
+/// Looks, decides, modifies at most once; once more only to protect again a cluster that it did not mean.
 pub async fn set_deletion_protection(aws: &Aws, input: Input) -> Result<Answer, FailbackError> {
     let Input { cluster, cluster_resource_id, enabled } = input;
     let seen = observe::cluster(aws, &cluster.region, &cluster.cluster_id).await?;
